@@ -1,0 +1,45 @@
+#pragma once
+
+#include <stdexcept>
+#include <string>
+
+#include "narae/core/export.h"
+
+namespace narae {
+
+/// What every function of the library throws when it can't do what was asked. The message says what is
+/// wrong, where (operator, argument, file, both shapes) and what to do.
+class NARAE_API Error : public std::runtime_error {
+ public:
+  explicit Error(const std::string& message) : std::runtime_error(message) {}
+};
+
+/// The request itself was wrong (an unknown name, flag or key): the command line turns it into exit code 2.
+class NARAE_API UsageError : public Error {
+ public:
+  explicit UsageError(const std::string& message) : Error(message) {}
+};
+
+/// "did you mean 'lenet5'?" for an unknown name, or "" when nothing in `known` is close (edit distance).
+template <class Range>
+[[nodiscard]] std::string did_you_mean(const std::string& unknown, const Range& known);
+
+namespace detail {
+[[nodiscard]] NARAE_API int edit_distance(const std::string& a, const std::string& b);
+}
+
+template <class Range>
+std::string did_you_mean(const std::string& unknown, const Range& known) {
+  std::string best;
+  int best_distance = static_cast<int>(unknown.size()) / 2 + 1;
+  for (const auto& name : known) {
+    const std::string candidate(name);
+    if (const int d = detail::edit_distance(unknown, candidate); d < best_distance) {
+      best_distance = d;
+      best = candidate;
+    }
+  }
+  return best.empty() ? "" : "; did you mean '" + best + "'?";
+}
+
+}  // namespace narae
