@@ -1,0 +1,52 @@
+#include "narae/graph/eval.h"
+
+#include <utility>
+
+namespace narae {
+namespace {
+
+detail::Evaluator evaluator = nullptr;
+thread_local bool enabled = true;
+
+}  // namespace
+
+void eval(std::span<const Tensor> tensors) {
+  evaluator({tensors, {}, {}});
+}
+
+UpdateResult update(std::span<const Assignment> assignments, const Tensor& guard, std::span<const Tensor> also) {
+  for (const Assignment& a : assignments) {
+    if (!a.variable.is_variable()) throw Error("assign: the tensor is not a variable");
+    if (!a.value.defined()) throw Error("assign: undefined value for variable '" + a.variable.name() + "'");
+    if (a.variable.dtype() != a.value.dtype() || !(a.variable.shape() == a.value.shape())) {
+      throw Error("assign: variable '" + a.variable.name() + "' is " + std::string(name_of(a.variable.dtype())) + " " +
+                  to_string(a.variable.shape()) + ", the value " + std::string(name_of(a.value.dtype())) + " " +
+                  to_string(a.value.shape()));
+    }
+  }
+  return evaluator({also, assignments, guard});
+}
+
+NoGrad::NoGrad() : outer_(std::exchange(enabled, false)) {}
+NoGrad::~NoGrad() {
+  enabled = outer_;
+}
+bool gradients_enabled() {
+  return enabled;
+}
+
+EngineCounts engine_counts() {
+  return detail::mutable_engine_counts();
+}
+
+namespace detail {
+void set_evaluator(Evaluator e) {
+  evaluator = e;
+}
+EngineCounts& mutable_engine_counts() {
+  static EngineCounts counts;
+  return counts;
+}
+}  // namespace detail
+
+}  // namespace narae
