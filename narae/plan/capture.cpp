@@ -1,0 +1,288 @@
+#include "narae/plan/capture.h"
+
+#include <algorithm>
+#include <bit>
+#include <string>
+
+#include "narae/core/error.h"
+#include "narae/graph/leaves.h"
+#include "narae/graph/node_map.h"
+
+namespace narae::plan {
+namespace {
+
+constexpr std::uint64_t leaf_mark = 0x1eaf;
+
+struct Frame {
+  Node* node;
+  std::uint32_t next;
+};
+
+[[noreturn]] void fail_stale(const Node* node) {
+  throw Error("eval: the recipe reads variable '" + node->variable->name + "' as it was at version " +
+              std::to_string(node->version) + ", but it has been assigned since (version " +
+              std::to_string(node->variable->stored) + "); evaluate before assigning, or write the recipe anew");
+}
+
+bool is_leaf(const Node* node) {
+  if (node->op == &version_op) {
+    if (node->version < node->variable->stored) fail_stale(node);
+    return node->version == node->variable->stored;
+  }
+  return node->op == &scalar_op || node->computed();
+}
+
+class Walk {
+ public:
+  Walk(const detail::EvaluationRequest& request, Capture& result) : request_(request), c_(result) {}
+
+  void run() {
+    epoch_ = detail::next_visit();
+    for (const Tensor& target : request_.targets) visit(target.read());
+    for (const Assignment& a : request_.assignments) {
+      Node* value = a.value.read();
+      visit(value);
+      ++value->uses;  // the request's own handle
+    }
+    if (request_.guard.defined()) {
+      visit(request_.guard.read());
+      ++request_.guard.read()->uses;
+    }
+    for (std::size_t i = 0; i < effects_.size(); ++i) {  // visiting may find more
+      const Effect& e = effects_[i];
+      if (e.variable->alive && e.number > e.variable->stored) visit(e.version);
+    }
+    finish();
+  }
+
+ private:
+  void visit(Node* root) {
+    if (root->visit == epoch_) return;
+    open(root);
+    while (!stack_.empty()) {
+      Frame& frame = stack_.back();
+      Node* node = frame.node;
+      if (frame.next < node->input_count) {
+        Node* input = node->inputs()[frame.next++];
+        if (input->visit != epoch_) open(input);
+        ++input->uses;
+        continue;
+      }
+      stack_.pop_back();
+      close(node);
+    }
+  }
+
+  // Numbers are given when a node closes, so `index` is only valid afterwards; a recipe has no cycles.
+  void open(Node* node) {
+    node->visit = epoch_;
+    node->uses = 0;
+    if (is_leaf(node)) {
+      close_leaf(node);
+    } else {
+      stack_.push_back({node, 0});
+    }
+  }
+
+  void close_leaf(Node* node) {
+    node->index = static_cast<std::uint32_t>(c_.order.size());
+    c_.order.push_back(node);
+    const bool scalar = node->op == &scalar_op;
+    const bool version = node->op == &version_op;
+    c_.key.push_back(leaf_mark | (std::uint64_t{scalar} << 16) | (std::uint64_t{version} << 17) |
+                     (static_cast<std::uint64_t>(node->dtype) << 24) |
+                     (static_cast<std::uint64_t>(node->shape.rank()) << 32));
+    for (const std::int64_t extent : node->shape) c_.key.push_back(static_cast<std::uint64_t>(extent));
+    if (version) {
+      // Versions of one variable share one argument (only one version can be stored at a time).
+      node->variable->stamp = epoch_;
+      node->variable->slot = static_cast<std::uint32_t>(c_.arguments.size());
+    }
+    c_.arguments.push_back(node);
+  }
+
+  void close(Node* node) {
+    node->index = static_cast<std::uint32_t>(c_.order.size());
+    c_.order.push_back(node);
+    auto& key = c_.key;
+    key.push_back(reinterpret_cast<std::uint64_t>(node->op));
+    key.push_back((static_cast<std::uint64_t>(node->dtype) << 56) |
+                  (static_cast<std::uint64_t>(node->shape.rank()) << 48) |
+                  (static_cast<std::uint64_t>(node->attribute_count) << 32) | node->input_count);
+    for (const std::int64_t extent : node->shape) key.push_back(static_cast<std::uint64_t>(extent));
+    for (const std::int64_t word : node->attributes()) key.push_back(static_cast<std::uint64_t>(word));
+    const auto inputs = node->inputs();
+    for (std::size_t i = 0; i < inputs.size(); i += 2) {
+      const std::uint64_t second = i + 1 < inputs.size() ? inputs[i + 1]->index : 0;
+      key.push_back((static_cast<std::uint64_t>(inputs[i]->index) << 32) | second);
+    }
+    if (node->op == &version_op) c_.versions.push_back(node);
+    if (node->extra != nullptr) {
+      effects_.insert(effects_.end(), node->extra->effects.begin(), node->extra->effects.end());
+    }
+  }
+
+  void finish() {
+    auto& key = c_.key;
+    key.push_back(~std::uint64_t{0});
+    for (const Tensor& target : request_.targets) target.read()->uses = ~std::uint32_t{0};
+    for (Node* node : c_.order) {
+      const bool computable =
+          node->op != &version_op && node->op != &scalar_op && !node->computed() && node->op->results == 1;
+      const bool wanted = node->uses == ~std::uint32_t{0};
+      if (!computable || !(wanted || node->references.load(std::memory_order_relaxed) > node->uses)) continue;
+      c_.outputs.push_back(node);
+      key.push_back(node->index);
+    }
+    std::sort(c_.versions.begin(), c_.versions.end(),
+              [](const Node* a, const Node* b) { return a->version < b->version; });
+    key.push_back(~std::uint64_t{0} - 1);
+    for (const Node* version : c_.versions)
+      key.push_back((std::uint64_t{slot_of(version->variable)} << 32) | version->index);
+    key.push_back(~std::uint64_t{0} - 2);
+    for (const Assignment& a : request_.assignments) {
+      key.push_back((std::uint64_t{slot_of(a.variable.node()->variable)} << 32) | a.value.read()->index);
+    }
+    if (request_.guard.defined()) {
+      c_.guard = request_.guard.read();
+      key.push_back(c_.guard->index);
+    }
+    std::uint64_t h = key.size();
+    for (const std::uint64_t word : key) h = std::rotl((h ^ word) * 0x9E3779B97F4A7C15ULL, 29);
+    c_.hash = h;
+  }
+
+  // The argument that is the variable's storage, whether or not the recipe reads it.
+  std::uint32_t slot_of(Variable* v) {
+    if (v->stamp != epoch_) {
+      v->stamp = epoch_;
+      v->slot = static_cast<std::uint32_t>(c_.arguments.size());
+      c_.arguments.push_back(v->current);
+      c_.key.push_back(leaf_mark | (std::uint64_t{1} << 17) | (static_cast<std::uint64_t>(v->current->dtype) << 24));
+      for (const std::int64_t extent : v->current->shape) c_.key.push_back(static_cast<std::uint64_t>(extent));
+    }
+    return v->slot;
+  }
+
+  const detail::EvaluationRequest& request_;
+  Capture& c_;
+  std::uint64_t epoch_ = 0;
+  std::vector<Frame> stack_;
+  std::vector<Effect> effects_;
+};
+
+// A node as a value, with its inputs still to be filled in.
+Value value_of(const Node* node) {
+  Value value;
+  value.op = node->op;
+  value.signature = {node->dtype, node->shape};
+  value.module = node->module;
+  value.attributes.assign(node->attributes().begin(), node->attributes().end());
+  if (node->op->results > 1) {
+    const std::span<const Node* const> inputs(node->inputs().data(), node->input_count);
+    for (int k = 0; k < node->op->results; ++k) value.results.push_back(node->op->infer(inputs, node->attributes(), k));
+  }
+  return value;
+}
+
+Argument::Kind kind_of(const Node* node) {
+  if (node->op == &scalar_op) return Argument::Kind::scalar;
+  return node->op == &version_op ? Argument::Kind::variable : Argument::Kind::data;
+}
+
+}  // namespace
+
+void Capture::clear() {
+  key.clear();
+  order.clear();
+  arguments.clear();
+  outputs.clear();
+  versions.clear();
+  guard = nullptr;
+}
+
+void capture(const detail::EvaluationRequest& request, Capture& result) {
+  result.clear();
+  Walk(request, result).run();
+}
+
+Program to_program(const Capture& c, const detail::EvaluationRequest& request) {
+  Program program;
+  std::vector<int> value_of_index(c.order.size(), -1);
+  for (std::size_t a = 0; a < c.arguments.size(); ++a) {
+    const Node* leaf = c.arguments[a];
+    program.arguments.push_back({kind_of(leaf), {leaf->dtype, leaf->shape}});
+    Value value;
+    value.op = leaf->op == &version_op || leaf->op == &scalar_op ? leaf->op : &data_op;
+    value.signature = {leaf->dtype, leaf->shape};
+    value.argument = static_cast<int>(a);
+    if (leaf->index < c.order.size() && c.order[leaf->index] == leaf) {
+      value_of_index[leaf->index] = static_cast<int>(program.values.size());
+    }
+    program.values.push_back(std::move(value));
+  }
+  std::vector<Node*> written;
+  for (Node* node : c.order)
+    if (value_of_index[node->index] < 0) written.push_back(node);
+  std::sort(written.begin(), written.end(), [](const Node* a, const Node* b) { return a->sequence < b->sequence; });
+  for (const Node* node : written) {
+    if (node->op == &version_op) {  // the version is its value
+      value_of_index[node->index] = value_of_index[node->inputs()[1]->index];
+      continue;
+    }
+    Value value = value_of(node);
+    for (const Node* input : node->inputs()) value.inputs.push_back(value_of_index[input->index]);
+    value_of_index[node->index] = static_cast<int>(program.values.size());
+    program.values.push_back(std::move(value));
+  }
+  const auto number = [&](const Node* node) { return value_of_index[node->index]; };
+  for (const Node* node : c.outputs) program.outputs.push_back(number(node));
+  const auto store = [&](int argument, int value) {  // the last one counts
+    std::erase_if(program.stores, [&](const Store& s) { return s.argument == argument; });
+    program.stores.push_back({argument, value});
+  };
+  for (const Node* version : c.versions) store(static_cast<int>(version->variable->slot), number(version));
+  for (const Assignment& a : request.assignments) {
+    store(static_cast<int>(a.variable.node()->variable->slot), number(a.value.read()));
+  }
+  if (c.guard != nullptr) program.guard = number(c.guard);
+  return program;
+}
+
+std::vector<int> append_recipe(Program& program, std::span<const Tensor> results, std::span<const Tensor> placeholders,
+                               std::span<const int> inputs) {
+  NodeMap numbers;
+  for (std::size_t i = 0; i < placeholders.size(); ++i) numbers.insert(placeholders[i].node(), inputs[i]);
+  std::vector<Frame> stack;
+  for (const Tensor& result : results) {
+    if (numbers.find(result.node()) == NodeMap::none) stack.push_back({result.node(), 0});
+    while (!stack.empty()) {
+      Frame& frame = stack.back();
+      Node* node = frame.node;
+      if (frame.next < node->input_count) {
+        Node* input = node->inputs()[frame.next++];
+        if (numbers.find(input) == NodeMap::none) stack.push_back({input, 0});
+        continue;
+      }
+      stack.pop_back();
+      if (numbers.find(node) != NodeMap::none) continue;
+      Value value = value_of(node);
+      if (node->op == &scalar_op) {
+        if (is_floating(node->dtype))
+          value.constant = node->real;
+        else
+          value.integer_constant = node->integer;
+      } else if (node->op->kind == OpClass::leaf) {
+        throw Error("plan: a composition reads a leaf that is not a scalar");
+      }
+      for (const Node* input : std::as_const(*node).inputs()) value.inputs.push_back(numbers.find(input));
+      numbers.insert(node, static_cast<std::int32_t>(program.values.size()));
+      program.values.push_back(std::move(value));
+    }
+  }
+  std::vector<int> values;
+  for (const Tensor& result : results) values.push_back(numbers.find(result.node()));
+  return values;
+}
+
+}  // namespace narae::plan

@@ -1,0 +1,79 @@
+#include "narae/plan/memory.h"
+
+#include <algorithm>
+#include <map>
+#include <numeric>
+
+namespace narae::plan {
+namespace {
+
+constexpr std::size_t align(std::size_t bytes) {
+  return (bytes + 63) / 64 * 64;
+}
+
+// Beyond this many blocks the quadratic search gives way to one sweep through time with a free list.
+constexpr std::size_t exhaustive_limit = 6000;
+
+Placement place_by_size(std::span<const Lifetime> lifetimes) {
+  std::vector<std::size_t> order(lifetimes.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return lifetimes[a].bytes > lifetimes[b].bytes; });
+  Placement result{std::vector<std::size_t>(lifetimes.size(), 0), 0};
+  std::vector<std::size_t> placed;  // sorted by offset
+  for (const std::size_t i : order) {
+    const std::size_t bytes = align(lifetimes[i].bytes);
+    std::size_t offset = 0;
+    for (const std::size_t j : placed) {
+      const bool together = lifetimes[j].first <= lifetimes[i].last && lifetimes[i].first <= lifetimes[j].last;
+      if (!together) continue;
+      if (offset + bytes <= result.offsets[j]) break;
+      offset = std::max(offset, result.offsets[j] + align(lifetimes[j].bytes));
+    }
+    result.offsets[i] = offset;
+    result.total = std::max(result.total, offset + bytes);
+    const auto at = std::upper_bound(placed.begin(), placed.end(), offset,
+                                     [&](std::size_t value, std::size_t j) { return value < result.offsets[j]; });
+    placed.insert(at, i);
+  }
+  return result;
+}
+
+Placement place_by_time(std::span<const Lifetime> lifetimes) {
+  std::vector<std::size_t> births(lifetimes.size());
+  std::iota(births.begin(), births.end(), 0);
+  std::vector<std::size_t> deaths = births;
+  std::stable_sort(births.begin(), births.end(),
+                   [&](std::size_t a, std::size_t b) { return lifetimes[a].first < lifetimes[b].first; });
+  std::stable_sort(deaths.begin(), deaths.end(),
+                   [&](std::size_t a, std::size_t b) { return lifetimes[a].last < lifetimes[b].last; });
+  Placement result{std::vector<std::size_t>(lifetimes.size(), 0), 0};
+  std::multimap<std::size_t, std::size_t> free;  // size -> offset; blocks are reused whole
+  std::vector<std::size_t> held(lifetimes.size());
+  std::size_t dead = 0;
+  for (const std::size_t i : births) {
+    for (; dead < deaths.size() && lifetimes[deaths[dead]].last < lifetimes[i].first; ++dead) {
+      free.emplace(held[deaths[dead]], result.offsets[deaths[dead]]);
+    }
+    const std::size_t bytes = align(lifetimes[i].bytes);
+    const auto fit = free.lower_bound(bytes);
+    if (fit != free.end()) {
+      result.offsets[i] = fit->second;
+      held[i] = fit->first;
+      free.erase(fit);
+    } else {
+      result.offsets[i] = result.total;
+      held[i] = bytes;
+      result.total += bytes;
+    }
+  }
+  return result;
+}
+
+}  // namespace
+
+Placement place(std::span<const Lifetime> lifetimes) {
+  return lifetimes.size() <= exhaustive_limit ? place_by_size(lifetimes) : place_by_time(lifetimes);
+}
+
+}  // namespace narae::plan

@@ -1,0 +1,17 @@
+#include "narae/plan/passes.h"
+
+#include <array>
+
+namespace narae::plan {
+
+std::span<const Pass> passes() {
+  static constexpr std::array list = {
+      Pass{"expand", expand},
+      Pass{"simplify", simplify},
+      Pass{"fuse", fuse},
+      Pass{"schedule", schedule},
+  };
+  return list;
+}
+
+}  // namespace narae::plan

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <span>
+
+#include "narae/plan/program.h"
+
+namespace narae::plan {
+
+/// What the passes may do; tests switch parts off to compare.
+struct PlanOptions {
+  bool fuse = true;          ///< elementwise chains become loops
+  bool fast_kernels = true;  ///< the cpu backend; without it everything runs on the reference backend
+};
+[[nodiscard]] NARAE_API PlanOptions plan_options();
+/// Also empties the plan cache.
+NARAE_API void set_plan_options(const PlanOptions& options);
+
+/// Replaces fused operators that no kernel supports at their types and shapes by their compositions.
+void expand(Program& program, const PlanOptions& options);
+/// Dead code, common subexpressions, transposes folded into products, casts and reshapes that do nothing.
+void simplify(Program& program, const PlanOptions& options);
+/// Marks what may wait for the guard, and turns chains of elementwise operators into loops.
+void fuse(Program& program, const PlanOptions& options);
+/// Orders the values: as they were written, what stores into variables last.
+void schedule(Program& program, const PlanOptions& options);
+
+struct Pass {
+  const char* name;
+  void (*run)(Program& program, const PlanOptions& options);
+};
+/// In the order in which they run.
+[[nodiscard]] std::span<const Pass> passes();
+
+}  // namespace narae::plan

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "narae/core/buffer.h"
+#include "narae/plan/passes.h"
+#include "narae/plan/program.h"
+
+namespace narae::plan {
+
+/// Where a step finds one of its operands.
+struct Slot {
+  enum class Place : std::uint8_t { argument, constant, arena, output } place;
+  std::uint32_t number = 0;  ///< of the argument or output
+  std::size_t offset = 0;    ///< in the arena or the block of constants
+};
+
+/// One kernel of a plan, with the slots of its operands.
+struct Step {
+  Kernel kernel;
+  std::vector<std::uint32_t> inputs;   ///< slots
+  std::vector<std::uint32_t> results;  ///< slots
+  std::size_t scratch = 0;             ///< offset in the arena
+  bool late = false;                   ///< skipped when the guard says no
+  std::string name;                    ///< "loop[mul add]", "matmul", ...
+  std::uint32_t module = 0;
+  double bytes = 0;  ///< read and written
+  std::vector<Signature> result_signatures;
+};
+
+/// A program that is ready to run: kernels bound, memory planned. Immutable, so threads may share it; what an
+/// execution needs besides is leased for its duration.
+struct Plan {
+  std::vector<Slot> slots;
+  std::vector<Step> steps;
+  std::size_t arena_bytes = 0;
+  Buffer constants;
+  std::vector<Argument> arguments;
+  std::vector<std::size_t> scalar_offsets;  ///< in the arena, of each argument that is a scalar
+  struct Output {
+    Signature signature;
+    std::uint32_t buffer;  ///< outputs with the same number share memory
+  };
+  std::vector<Output> outputs;
+  std::vector<std::size_t> buffers;  ///< bytes of each output buffer
+  std::vector<int> stored_arguments;
+  int guard_slot = -1;
+  DType guard_type = DType::f32;
+  std::vector<std::vector<int>> output_arguments;  ///< arguments that each output depends on
+  std::string text;                                ///< the program, for NARAE_DEBUG=4
+};
+
+/// Runs the passes and binds kernels and memory.
+[[nodiscard]] std::shared_ptr<const Plan> build_plan(Program program, const PlanOptions& options);
+
+/// Facts about the plan that the calling thread ran last, for tests and reports.
+struct PlanFacts {
+  std::int64_t steps = 0;
+  std::int64_t arena_bytes = 0;
+  std::int64_t output_bytes = 0;
+  std::vector<std::string> names;  ///< of the steps
+  std::string text;
+};
+[[nodiscard]] NARAE_API PlanFacts last_plan();
+
+}  // namespace narae::plan

@@ -1,0 +1,121 @@
+#include "narae/plan/program.h"
+
+#include <fmt/format.h>
+
+#include "narae/core/error.h"
+#include "narae/graph/leaves.h"
+#include "narae/graph/module_path.h"
+
+namespace narae::plan {
+namespace {
+
+Signature loop_signature(std::span<const Node* const>, Attributes, int) {
+  throw Error("loop: made by the plan only");
+}
+
+std::string text_of(const Signature& s) {
+  return fmt::format("{}{}", name_of(s.dtype), narae::to_string(s.shape));
+}
+
+}  // namespace
+
+const Op& loop_op = define_op({.name = "loop", .kind = OpClass::general, .arity = -1, .infer = loop_signature});
+
+void verify(const Program& program, const char* after) {
+  const auto fail = [&](int v, const std::string& what) {
+    throw Error(fmt::format("plan: after {}: value {}: {}\n{}", after, v, what, to_string(program)));
+  };
+  const int n = static_cast<int>(program.values.size());
+  for (int v = 0; v < n; ++v) {
+    const Value& value = program.at(v);
+    if (value.op == nullptr) fail(v, "no operator");
+    for (const int input : value.inputs) {
+      if (input < 0 || input >= v) fail(v, fmt::format("reads value {}", input));
+      if (program.at(input).result_count() > 1 && value.op != &output_op) fail(v, "reads a tuple");
+    }
+    if (value.op->kind == OpClass::leaf && value.argument >= static_cast<int>(program.arguments.size())) {
+      fail(v, "argument out of range");
+    }
+    if (value.op == &output_op) {
+      const Value& tuple = program.at(value.inputs[0]);
+      const auto k = static_cast<int>(value.attributes[0]);
+      if (k >= tuple.result_count()) fail(v, "no such result");
+      if (!(tuple.result(k).shape == value.signature.shape) || tuple.result(k).dtype != value.signature.dtype) {
+        fail(v, "the result has another type or shape");
+      }
+    }
+    if (value.op->kind == OpClass::elementwise) {
+      for (const int input : value.inputs) {
+        if (!(program.at(input).signature.shape == value.signature.shape)) fail(v, "elementwise on different shapes");
+      }
+    }
+    if (value.op == &loop_op && value.loop->inputs.size() != value.inputs.size()) fail(v, "loop inputs");
+  }
+  for (const int v : program.outputs)
+    if (v < 0 || v >= n || program.at(v).result_count() > 1) fail(v, "bad output");
+  for (const Store& s : program.stores) {
+    if (s.value < 0 || s.value >= n) fail(s.value, "bad store");
+    const Signature& to = program.arguments[static_cast<std::size_t>(s.argument)].signature;
+    const Signature& from = program.at(s.value).signature;
+    if (!(to.shape == from.shape) || to.dtype != from.dtype)
+      fail(s.value, "stored into a variable of another type or shape");
+  }
+}
+
+std::string to_string(const Program& program) {
+  std::string text;
+  for (std::size_t v = 0; v < program.values.size(); ++v) {
+    const Value& value = program.values[v];
+    text += fmt::format("  %{} = {}", v, value.op->name);
+    if (value.argument >= 0)
+      text += fmt::format(" #{}", value.argument);
+    else if (value.op == &scalar_op)
+      text += fmt::format(
+          " {}", is_floating(value.signature.dtype) ? value.constant : static_cast<double>(value.integer_constant));
+    for (const int input : value.inputs) text += fmt::format(" %{}", input);
+    if (!value.attributes.empty()) {
+      text += " {";
+      for (std::size_t i = 0; i < value.attributes.size(); ++i)
+        text += fmt::format("{}{}", i == 0 ? "" : " ", value.attributes[i]);
+      text += "}";
+    }
+    text += " : ";
+    for (int k = 0; k < value.result_count(); ++k) text += (k == 0 ? "" : ", ") + text_of(value.result(k));
+    if (value.loop) {
+      text += " [";
+      for (std::size_t i = 0; i < value.loop->instructions.size(); ++i) {
+        text += (i == 0 ? "" : " ") + std::string(value.loop->instructions[i].op->name);
+      }
+      text += "]";
+    }
+    if (value.late) text += " late";
+    if (value.module != 0) text += "  // " + module_path(value.module);
+    text += '\n';
+  }
+  for (const int v : program.outputs) text += fmt::format("  output %{}\n", v);
+  for (const Store& s : program.stores) text += fmt::format("  store %{} in #{}\n", s.value, s.argument);
+  if (program.guard >= 0) text += fmt::format("  guard %{}\n", program.guard);
+  return text;
+}
+
+std::vector<int> count_uses(const Program& program) {
+  std::vector<int> uses(program.values.size(), 0);
+  const auto use = [&](int v) { ++uses[static_cast<std::size_t>(v)]; };
+  for (const Value& value : program.values)
+    for (const int input : value.inputs) use(input);
+  for (const int v : program.outputs) use(v);
+  for (const Store& s : program.stores) use(s.value);
+  if (program.guard >= 0) use(program.guard);
+  return uses;
+}
+
+KernelRequest request_for(const Program& program, int v, RequestStorage& storage) {
+  const Value& value = program.at(v);
+  storage.inputs.clear();
+  storage.results.clear();
+  for (const int input : value.inputs) storage.inputs.push_back(program.at(input).signature);
+  for (int k = 0; k < value.result_count(); ++k) storage.results.push_back(value.result(k));
+  return {value.op, value.attributes, storage.inputs, storage.results};
+}
+
+}  // namespace narae::plan
