@@ -219,26 +219,28 @@ class Reverse {
       if (needs[k]) out[k] = gradients[w++];
   }
 
-  // A wanted tensor that is not reached because an update dropped the recipe in between is an error, not a zero.
+  // A wanted tensor that is not reached because its recipe was dropped in between is an error, not a zero.
   void require_reachable() const {
     if (dropped_.empty()) return;
     const std::lock_guard lock(detail::graph_mutex());
+    const bool none = std::all_of(found_.begin(), found_.end(), [](const auto& numbers) { return numbers.empty(); });
+    if (none && !wanted_.empty()) fail_dropped(dropped_.front());
     for (std::size_t w = 0; w < wanted_.size(); ++w) {
-      if (!found_[w].empty()) continue;
+      if (!found_[w].empty() || wanted_variables_[w] == nullptr) continue;
       for (const Node* node : dropped_) {
-        const NodeExtra* extra = node->extra;
-        const bool through = extra != nullptr && wanted_variables_[w] != nullptr &&
-                             std::find(extra->depends_on.begin(), extra->depends_on.end(), wanted_variables_[w]) !=
-                                 extra->depends_on.end();
-        if (!through && node != nodes_.back().get()) continue;
-        const std::string why =
-            extra == nullptr || extra->dropped_by.empty()
-                ? "it was computed for its value alone; ask for the gradient first"
-                : "variable '" + extra->dropped_by + "' has been assigned since; write the recipe anew";
-        throw Error("grad: the recipe of a computed tensor of shape " + to_string(node->shape) +
-                    " was dropped: " + why);
+        if (node->extra == nullptr) continue;
+        const auto& through = node->extra->depends_on;
+        if (std::find(through.begin(), through.end(), wanted_variables_[w]) != through.end()) fail_dropped(node);
       }
     }
+  }
+
+  [[noreturn]] static void fail_dropped(const Node* node) {
+    const bool named = node->extra != nullptr && !node->extra->dropped_by.empty();
+    const std::string why =
+        named ? "variable '" + node->extra->dropped_by + "' has been assigned since; write the recipe anew"
+              : "it was computed for its value alone; ask for the gradient first";
+    throw Error("grad: the recipe of a computed tensor of shape " + to_string(node->shape) + " was dropped: " + why);
   }
 
   Tensor gradient_of(std::size_t w) {

@@ -1,5 +1,6 @@
 #include "narae/graph/tensor.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <utility>
@@ -52,10 +53,6 @@ Tensor Tensor::of_bytes(DType dtype, const Shape& shape, const void* data, std::
 
 std::int64_t Tensor::size(int axis) const {
   return shape()[normalize_axis(axis, rank(), "size")];
-}
-
-Node* Tensor::read() const {
-  return detail::resolve(node_.get());
 }
 
 const Tensor& Tensor::eval() const {
@@ -169,11 +166,11 @@ Tensor scalar_integer(std::int64_t value, DType dtype) {
   return Tensor(std::move(node));
 }
 
-Tensor apply(const Op& op, std::span<const Tensor> inputs, Attributes attributes) {
-  constexpr std::size_t few = 16;
+Tensor apply(const Op& op, std::span<const Operand> inputs, Attributes attributes) {
+  constexpr std::size_t few = 8;
   std::array<Node*, few> inline_nodes;
   std::vector<Node*> many;
-  std::span<Node*> nodes(inline_nodes.data(), inputs.size());
+  std::span<Node*> nodes(inline_nodes.data(), std::min(inputs.size(), few));
   if (inputs.size() > few) {
     many.resize(inputs.size());
     nodes = many;
@@ -183,12 +180,17 @@ Tensor apply(const Op& op, std::span<const Tensor> inputs, Attributes attributes
                 std::to_string(op.arity));
   }
   for (std::size_t i = 0; i < inputs.size(); ++i) {
-    if (!inputs[i].defined())
-      throw Error(std::string(op.name) + ": argument " + std::to_string(i + 1) + " is undefined");
-    nodes[i] = inputs[i].read();
+    const Tensor& input = *inputs[i].tensor;
+    if (!input.defined()) throw Error(std::string(op.name) + ": argument " + std::to_string(i + 1) + " is undefined");
+    nodes[i] = input.read();
   }
   const Signature signature = op.infer(std::span<const Node* const>(nodes.data(), nodes.size()), attributes, 0);
   return Tensor(NodeRef::adopt(detail::create_node(op, signature, nodes, attributes)));
+}
+
+Tensor apply(const Op& op, std::span<const Tensor> inputs, Attributes attributes) {
+  const std::vector<Operand> operands(inputs.begin(), inputs.end());
+  return apply(op, std::span<const Operand>(operands), attributes);
 }
 
 Tensor output(const Tensor& node, int k) {

@@ -14,6 +14,11 @@
 
 namespace narae {
 
+namespace detail {
+/// The current version when `node` names a variable, else the node itself.
+[[nodiscard]] NARAE_API Node* resolve(Node* node);
+}  // namespace detail
+
 /// A value that may not have been computed yet: a recipe of operators over data and variables. Copying a Tensor
 /// copies the reference. Operators (ops/*.h) check types and shapes at once and compute nothing; `item`, `array`
 /// and `eval` compute.
@@ -69,7 +74,7 @@ class NARAE_API Tensor {
 
   [[nodiscard]] Node* node() const { return node_.get(); }
   /// The node that an operator reads: a variable's current version.
-  [[nodiscard]] Node* read() const;
+  [[nodiscard]] Node* read() const { return node_->variable == nullptr ? node_.get() : detail::resolve(node_.get()); }
 
  private:
   static Tensor of_bytes(DType dtype, const Shape& shape, const void* data, std::size_t count);
@@ -95,13 +100,20 @@ struct VariableOptions {
 [[nodiscard]] NARAE_API Tensor scalar(double value, DType dtype = DType::f32);
 [[nodiscard]] NARAE_API Tensor scalar_integer(std::int64_t value, DType dtype = DType::i64);
 
+/// An input of an operator: borrowed for the call, so that writing a node counts each reference once.
+struct Operand {
+  Operand(const Tensor& t) : tensor(&t) {}  // NOLINT(google-explicit-constructor)
+  const Tensor* tensor;
+};
+
 /// Writes one node. Inputs that name variables are read at their current version. Throws Error for undefined
 /// inputs and whatever the operator's rule finds wrong.
+[[nodiscard]] NARAE_API Tensor apply(const Op& op, std::span<const Operand> inputs, Attributes attributes = {});
 [[nodiscard]] NARAE_API Tensor apply(const Op& op, std::span<const Tensor> inputs, Attributes attributes = {});
-[[nodiscard]] inline Tensor apply(const Op& op, std::initializer_list<Tensor> inputs, Attributes attributes = {}) {
+[[nodiscard]] inline Tensor apply(const Op& op, std::initializer_list<Operand> inputs, Attributes attributes = {}) {
   return apply(op, std::span(inputs.begin(), inputs.size()), attributes);
 }
-[[nodiscard]] inline Tensor apply(const Op& op, std::initializer_list<Tensor> inputs,
+[[nodiscard]] inline Tensor apply(const Op& op, std::initializer_list<Operand> inputs,
                                   std::initializer_list<std::int64_t> attributes) {
   return apply(op, std::span(inputs.begin(), inputs.size()), Attributes(attributes.begin(), attributes.size()));
 }

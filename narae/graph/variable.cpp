@@ -1,6 +1,7 @@
 #include "narae/graph/variable.h"
 
 #include "narae/graph/leaves.h"
+#include "narae/graph/tensor.h"
 
 namespace narae::detail {
 namespace {

@@ -78,8 +78,5 @@ NARAE_API void drop_recipes_of(std::span<Variable* const> assigned);
 void note_projection(Node* tuple, std::size_t k, Node* projection);
 void forget_projection(const Node* projection);
 
-/// The node that an operator given `node` reads: the current version when it names a variable.
-[[nodiscard]] Node* resolve(Node* node);
-
 }  // namespace detail
 }  // namespace narae

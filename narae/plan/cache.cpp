@@ -36,8 +36,8 @@ std::string PlanCache::explain(const std::vector<std::uint64_t>& key) const {
   if (latest == entries_.end()) return "the cache is empty";
   const auto& other = latest->second.key;
   const auto [a, b] = std::mismatch(key.begin(), key.end(), other.begin(), other.end());
-  return "word " + std::to_string(a - key.begin()) + " of " + std::to_string(key.size()) + " differs from the plan used last (" +
-         std::to_string(other.size()) + " words)";
+  return "word " + std::to_string(a - key.begin()) + " of " + std::to_string(key.size()) +
+         " differs from the plan used last (" + std::to_string(other.size()) + " words)";
 }
 
 PlanCache& plan_cache() {

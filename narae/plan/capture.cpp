@@ -104,22 +104,32 @@ class Walk {
   void close(Node* node) {
     node->index = static_cast<std::uint32_t>(c_.order.size());
     c_.order.push_back(node);
-    auto& key = c_.key;
-    key.push_back(reinterpret_cast<std::uint64_t>(node->op));
-    key.push_back((static_cast<std::uint64_t>(node->dtype) << 56) |
-                  (static_cast<std::uint64_t>(node->shape.rank()) << 48) |
-                  (static_cast<std::uint64_t>(node->attribute_count) << 32) | node->input_count);
-    for (const std::int64_t extent : node->shape) key.push_back(static_cast<std::uint64_t>(extent));
-    for (const std::int64_t word : node->attributes()) key.push_back(static_cast<std::uint64_t>(word));
     const auto inputs = node->inputs();
+    const Attributes attributes = node->attributes();
+    std::uint64_t* word =
+        reserve(2 + static_cast<std::size_t>(node->shape.rank()) + attributes.size() + (inputs.size() + 1) / 2);
+    *word++ = reinterpret_cast<std::uint64_t>(node->op);
+    *word++ = (static_cast<std::uint64_t>(node->dtype) << 56) | (static_cast<std::uint64_t>(node->shape.rank()) << 48) |
+              (static_cast<std::uint64_t>(attributes.size()) << 32) | inputs.size();
+    for (const std::int64_t extent : node->shape) *word++ = static_cast<std::uint64_t>(extent);
+    for (const std::int64_t attribute : attributes) *word++ = static_cast<std::uint64_t>(attribute);
     for (std::size_t i = 0; i < inputs.size(); i += 2) {
       const std::uint64_t second = i + 1 < inputs.size() ? inputs[i + 1]->index : 0;
-      key.push_back((static_cast<std::uint64_t>(inputs[i]->index) << 32) | second);
+      *word++ = (static_cast<std::uint64_t>(inputs[i]->index) << 32) | second;
     }
     if (node->op == &version_op) c_.versions.push_back(node);
     if (node->extra != nullptr) {
       effects_.insert(effects_.end(), node->extra->effects.begin(), node->extra->effects.end());
     }
+  }
+
+  // Room for n more words of the key.
+  std::uint64_t* reserve(std::size_t n) {
+    auto& key = c_.key;
+    const std::size_t used = key.size();
+    if (used + n > key.capacity()) key.reserve(2 * (used + n));
+    key.resize(used + n);
+    return key.data() + used;
   }
 
   void finish() {

@@ -25,16 +25,34 @@ PlanOptions& options() {
 
 thread_local std::shared_ptr<const Plan> last;
 
-// A loss that is asked for before its gradient: the gradient's recipe is written, so that the values which it reads
-// count as asked for and are kept; computing the gradient later does not repeat the forward computation.
-std::vector<Gradients> keep_for_gradient(const detail::EvaluationRequest& request) {
-  std::vector<Gradients> kept;
-  if (!gradients_enabled() || !request.assignments.empty()) return kept;
-  for (const Tensor& target : request.targets) {
-    const Node* node = target.read();
-    if (!is_floating(node->dtype) || node->shape.count() != 1 || node->computed() || node->op->kind == OpClass::leaf) continue;
-    std::vector<Tensor> variables = trainable_variables_of(target);
-    if (!variables.empty()) kept.push_back(grad(target, variables));
+// Whether gradients may still be asked for through `output` when this evaluation is over: it reads trainable
+// variables and none of them takes a new value.
+bool stays_differentiable(const std::vector<Tensor>& variables, const detail::EvaluationRequest& request) {
+  if (variables.empty()) return false;
+  return std::none_of(request.assignments.begin(), request.assignments.end(), [&](const Assignment& a) {
+    return std::any_of(variables.begin(), variables.end(),
+                       [&](const Tensor& v) { return v.node()->variable == a.variable.node()->variable; });
+  });
+}
+
+// A value that is asked for before its gradient (a loss that is printed, the fake picture in the judge's step): its
+// gradient's recipe is written, so that the values which it reads count as asked for and are kept. Computing the
+// gradient later does not repeat the forward computation.
+std::vector<std::vector<Tensor>> keep_for_gradients(const Capture& c, const detail::EvaluationRequest& request) {
+  std::vector<std::vector<Tensor>> kept;
+  if (!gradients_enabled()) return kept;
+  for (Node* node : c.outputs) {
+    if (!is_floating(node->dtype)) continue;
+    const std::vector<Tensor> output = {Tensor(NodeRef::share(node))};
+    const std::vector<Tensor> variables = trainable_variables_of(output[0]);
+    if (!stays_differentiable(variables, request)) continue;
+    const std::vector<Tensor> cotangent = {
+        Tensor(NodeRef::adopt(detail::create_node(data_op, {node->dtype, node->shape}, {}, {})))};
+    try {
+      kept.push_back(vjp(output, cotangent, variables));
+    } catch (const Error&) {
+      // Not differentiable: then nothing needs to be kept for it.
+    }
   }
   return kept;
 }
@@ -71,8 +89,8 @@ std::shared_ptr<const Plan> plan_for(const Capture& c, const detail::EvaluationR
   if (debug_level() >= 2) {
     std::size_t outputs = 0;
     for (const std::size_t bytes : plan->buffers) outputs += bytes;
-    log_line(fmt::format("narae: plan {:016x}: {} nodes, {} steps, arena {} bytes, outputs {} bytes", c.hash, c.order.size(),
-                         plan->steps.size(), plan->arena_bytes, outputs));
+    log_line(fmt::format("narae: plan {:016x}: {} nodes, {} steps, arena {} bytes, outputs {} bytes", c.hash,
+                         c.order.size(), plan->steps.size(), plan->arena_bytes, outputs));
   }
   if (debug_level() >= 4) log_line(plan->text);
   return plan;
@@ -83,7 +101,8 @@ void add_dependencies(const Node* leaf, std::uint64_t stamp, std::vector<Variabl
   const auto add = [&](Variable* v) {
     if (v->trainable && std::exchange(v->stamp, stamp) != stamp) found.push_back(v);
   };
-  if (leaf->op == &version_op) add(leaf->variable);
+  if (leaf->op == &version_op)
+    add(leaf->variable);
   else if (leaf->extra != nullptr && leaf->extra->listed)
     for (Variable* v : leaf->extra->depends_on) add(v);
 }
@@ -96,7 +115,8 @@ void hand_out(const Plan& plan, const Capture& c, const Execution& e, std::vecto
     dependencies.clear();
     if (gradients_enabled()) {
       const std::uint64_t stamp = detail::next_visit();
-      for (const int a : plan.output_arguments[o]) add_dependencies(c.arguments[static_cast<std::size_t>(a)], stamp, dependencies);
+      for (const int a : plan.output_arguments[o])
+        add_dependencies(c.arguments[static_cast<std::size_t>(a)], stamp, dependencies);
     }
     if (!dependencies.empty()) detail::keep_recipe(node, dependencies);
   }
@@ -146,8 +166,9 @@ UpdateResult evaluate(const detail::EvaluationRequest& request) {
   thread_local std::vector<NodeRef> held;  // what other threads must not free meanwhile
   {
     const std::lock_guard lock(detail::graph_mutex());
-    const std::vector<Gradients> kept = keep_for_gradient(request);
     capture(request, c);
+    const std::vector<std::vector<Tensor>> kept = keep_for_gradients(c, request);
+    if (!kept.empty()) capture(request, c);
     if (c.outputs.empty() && c.versions.empty() && request.assignments.empty()) return {};
     count_recomputed(c);
     plan = plan_for(c, request);
@@ -159,8 +180,10 @@ UpdateResult evaluate(const detail::EvaluationRequest& request) {
   execute(*plan, c, e);
   const std::lock_guard lock(detail::graph_mutex());
   hand_out(*plan, c, e, variables);
-  if (e.applied) store(c, request, variables);
-  else cancel(c);
+  if (e.applied)
+    store(c, request, variables);
+  else
+    cancel(c);
   e.buffers.clear();
   held.clear();
   last = std::move(plan);
@@ -174,7 +197,9 @@ UpdateResult evaluate(const detail::EvaluationRequest& request) {
 
 }  // namespace
 
-PlanOptions plan_options() { return options(); }
+PlanOptions plan_options() {
+  return options();
+}
 
 void set_plan_options(const PlanOptions& value) {
   options() = value;

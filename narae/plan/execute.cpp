@@ -47,8 +47,10 @@ Arenas& arenas() {
 void write_scalar(std::byte* to, const Node* leaf) {
   visit_dtype(leaf->dtype, [&](auto zero) {
     using T = decltype(zero);
-    if constexpr (std::is_floating_point_v<T>) *reinterpret_cast<T*>(to) = static_cast<T>(leaf->real);
-    else if constexpr (std::is_integral_v<T>) *reinterpret_cast<T*>(to) = static_cast<T>(leaf->integer);
+    if constexpr (std::is_floating_point_v<T>)
+      *reinterpret_cast<T*>(to) = static_cast<T>(leaf->real);
+    else if constexpr (std::is_integral_v<T>)
+      *reinterpret_cast<T*>(to) = static_cast<T>(leaf->integer);
   });
 }
 
@@ -94,10 +96,18 @@ class Runner {
       const Slot& slot = plan.slots[i];
       std::byte*& p = w_.pointers[i];
       switch (slot.place) {
-        case Slot::Place::argument: p = data_of(capture.arguments[slot.number]); break;
-        case Slot::Place::constant: p = plan.constants.data() + slot.offset; break;
-        case Slot::Place::arena: p = arena.data() + slot.offset; break;
-        case Slot::Place::output: p = buffers[slot.number].data(); break;
+        case Slot::Place::argument:
+          p = data_of(capture.arguments[slot.number]);
+          break;
+        case Slot::Place::constant:
+          p = plan.constants.data() + slot.offset;
+          break;
+        case Slot::Place::arena:
+          p = arena.data() + slot.offset;
+          break;
+        case Slot::Place::output:
+          p = buffers[slot.number].data();
+          break;
       }
     }
     for (std::size_t a = 0; a < plan.arguments.size(); ++a) {
@@ -152,8 +162,8 @@ void run_with_times(const Plan& plan, Runner& runner, bool& applied) {
     runner.run(step);
     const double us = std::chrono::duration<double, std::micro>(Clock::now() - begin).count();
     total += us;
-    log_line(fmt::format("narae: step {:9.1f} us {:7.1f} GFLOP/s {:7.2f} GB/s  {} {}", us, step.kernel.flops / us * 1e-3,
-                         step.bytes / us * 1e-3, step.name, module_path(step.module)));
+    log_line(fmt::format("narae: step {:9.1f} us {:7.1f} GFLOP/s {:7.2f} GB/s  {} {}", us,
+                         step.kernel.flops / us * 1e-3, step.bytes / us * 1e-3, step.name, module_path(step.module)));
   }
   log_line(fmt::format("narae: plan {:9.1f} us, {} steps, arena {} bytes", total, plan.steps.size(), plan.arena_bytes));
 }
@@ -165,7 +175,8 @@ void execute(const Plan& plan, const Capture& capture, Execution& result) {
   flush_denormals();
   EngineCounts& counts = detail::mutable_engine_counts();
   const std::int64_t allocations = memory_use().allocations;
-  const std::size_t capacity = workspace.pointers.capacity() + workspace.inputs.capacity() + workspace.results.capacity();
+  const std::size_t capacity =
+      workspace.pointers.capacity() + workspace.inputs.capacity() + workspace.results.capacity();
   result.buffers.clear();
   for (const std::size_t bytes : plan.buffers) result.buffers.push_back(Buffer::allocate(bytes));
   Buffer arena = arenas().take(plan.arena_bytes);

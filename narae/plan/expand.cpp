@@ -38,10 +38,10 @@ class Expansion {
 
   void run() {
     to_.arguments = from_.arguments;
-    for (const Value& value : from_.values) {
-      Value copy = value;
-      for (int& input : copy.inputs) input = single(input);
-      place(std::move(copy));
+    to_.values.reserve(from_.values.size());
+    for (Value& value : from_.values) {
+      for (int& input : value.inputs) input = single(input);
+      place(std::move(value));
     }
     for (const int v : from_.outputs) to_.outputs.push_back(single(v));
     for (const Store& s : from_.stores) to_.stores.push_back({s.argument, single(s.value)});

@@ -1,7 +1,8 @@
 // Dead code, common subexpressions, transposes folded into products, casts and reshapes that do nothing.
+#include <algorithm>
 #include <bit>
-#include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "narae/graph/attributes.h"
 #include "narae/graph/leaves.h"
@@ -32,10 +33,10 @@ class Simplifier {
 
   void run() {
     to_.arguments = from_.arguments;
-    for (const Value& value : from_.values) {
-      Value copy = value;
-      for (int& input : copy.inputs) input = number(input);
-      renumbered_.push_back(place(std::move(copy)));
+    to_.values.reserve(from_.values.size());
+    for (Value& value : from_.values) {
+      for (int& input : value.inputs) input = number(input);
+      renumbered_.push_back(place(std::move(value)));
     }
     for (const int v : from_.outputs) to_.outputs.push_back(number(v));
     for (const Store& s : from_.stores) to_.stores.push_back({s.argument, number(s.value)});
@@ -52,13 +53,24 @@ class Simplifier {
     if (const int same = replacement(value); same >= 0) return same;
     fold_transposes(value);
     if (value.op->kind == OpClass::leaf && value.argument >= 0) return append(std::move(value));
-    const std::uint64_t h = hash(value);
-    auto& candidates = seen_[h];
-    for (const int v : candidates)
-      if (equal(to_.at(v), value)) return v;
-    const int v = append(std::move(value));
-    candidates.push_back(v);
-    return v;
+    // A hash table of numbers in to_; the table is never more than half full.
+    if (filled_ * 2 >= table_.size()) grow();
+    std::size_t slot = hash(value) & (table_.size() - 1);
+    for (; table_[slot] >= 0; slot = (slot + 1) & (table_.size() - 1))
+      if (equal(to_.at(table_[slot]), value)) return table_[slot];
+    ++filled_;
+    return table_[slot] = append(std::move(value));
+  }
+
+  void grow() {
+    const std::vector<int> old =
+        std::exchange(table_, std::vector<int>(std::max<std::size_t>(64, table_.size() * 4), -1));
+    for (const int v : old) {
+      if (v < 0) continue;
+      std::size_t slot = hash(to_.at(v)) & (table_.size() - 1);
+      while (table_[slot] >= 0) slot = (slot + 1) & (table_.size() - 1);
+      table_[slot] = v;
+    }
   }
 
   int append(Value value) {
@@ -110,7 +122,7 @@ class Simplifier {
     for (const std::int64_t word : value.attributes) mix(static_cast<std::uint64_t>(word));
     mix(std::bit_cast<std::uint64_t>(value.constant));
     mix(static_cast<std::uint64_t>(value.integer_constant));
-    return h;
+    return h ^ h >> 32;
   }
 
   static bool equal(const Value& a, const Value& b) {
@@ -123,7 +135,8 @@ class Simplifier {
   Program& from_;
   Program to_;
   std::vector<int> renumbered_;
-  std::unordered_map<std::uint64_t, std::vector<int>> seen_;
+  std::vector<int> table_;  // of equal values
+  std::size_t filled_ = 0;
 };
 
 }  // namespace

@@ -97,7 +97,7 @@ TEST(Evaluation, TwoOptimisersOnOneGraph) {
     const Tensor fake = generator(batch(3));
     const Tensor d_loss = mean(square(judge(fake)));
     descend(grad(d_loss, {d}), 0.1);
-    const Tensor g_loss = mean(square(judge(fake) - 1.0));  // reads the judge's new version, the same fake pictures
+    const Tensor g_loss = mean(square(judge(fake) - 1.0));  // the judge's new version, the same fake pictures
     descend(grad(g_loss, generator.parameters()), 0.1);
   }
   EXPECT_EQ(engine_counts().recomputed, recomputed) << "the fake pictures were made twice";
@@ -131,10 +131,12 @@ TEST(Evaluation, TruncatedBackpropagationKeepsMemoryFlat) {
       memory = memory_use().now;
       plans = plans_built();
     }
+    if (step == 9999) {
+      EXPECT_EQ(live_nodes(), nodes);
+      EXPECT_EQ(memory_use().now, memory);
+      EXPECT_EQ(plans_built(), plans);
+    }
   }
-  EXPECT_EQ(live_nodes(), nodes);
-  EXPECT_EQ(memory_use().now, memory);
-  EXPECT_EQ(plans_built(), plans);
 }
 
 TEST(Evaluation, TotalsOfLossesDoNotGrow) {
@@ -149,13 +151,13 @@ TEST(Evaluation, TotalsOfLossesDoNotGrow) {
     expected += loss.item();
     if (step % 10 == 9) EXPECT_NEAR(total.item(), expected, 1e-5 * expected);
     if (step == 49) nodes = live_nodes();
+    if (step == 199) EXPECT_EQ(live_nodes(), nodes);
   }
-  EXPECT_EQ(live_nodes(), nodes);
 }
 
 TEST(Evaluation, RunningStatisticsRunOnceInVersionOrder) {
-  const Tensor running = variable(Tensor::of({0}), {.name = "running", .trainable = false});
-  const Tensor gain = variable(Tensor::of({1}), {.name = "gain"});
+  const Tensor running = variable(Tensor::of({0}, {1, 1}), {.name = "running", .trainable = false});
+  const Tensor gain = variable(Tensor::of({1}, {1, 1}), {.name = "gain"});
   const auto normalise = [&](const Tensor& x) {
     const Tensor centre = mean(x, 0, {.keep = true});
     const Tensor y = (x - centre) * gain;

@@ -1,0 +1,117 @@
+"""Times PyTorch's training step, in rounds that another program's rounds can alternate with.
+
+    python train_step.py mlp|lenet5 [--mode eager|channels_last|compile] [--threads N] [--weights FILE]
+
+After a warm-up it prints `ready <loss of the first step>`. Then it answers standard input, line by line:
+`run N` makes N steps and prints the seconds per step; `quit` (or the end of the input) ends it.
+
+FILE holds float32 weights, named as in the model or `<model>.init.<name>`, and may hold u8 `images` (n, 1, 28, 28) with
+i64 `labels` (n); without them both are drawn from a fixed seed. The default is the file that the tests use. Step s
+trains on rows (64 s + j) mod n, j < 64; pictures are divided by 255 and lie in memory before the clock starts.
+"""
+
+import argparse
+import math
+import sys
+import time
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+BATCH, WARM_UP = 64, 30
+REFERENCE = Path(__file__).parents[2] / "tests/reference/trajectories.safetensors"
+
+
+def mlp() -> nn.Sequential:
+    return nn.Sequential(nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 10))
+
+
+class LeNet5(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(1, 6, 5, padding=2), nn.Tanh(), nn.AvgPool2d(2), nn.Conv2d(6, 16, 5), nn.Tanh(), nn.AvgPool2d(2)
+        )
+        self.classifier = nn.Sequential(
+            nn.Linear(400, 120), nn.Tanh(), nn.Linear(120, 84), nn.Tanh(), nn.Linear(84, 10)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classifier(self.features(x).flatten(1))
+
+
+def load(name: str, path: Path) -> tuple[nn.Module, Tensor, Tensor]:
+    """The model with the file's weights, its pictures as float32 in [0, 1], and their labels."""
+    torch.manual_seed(0)
+    model = mlp() if name == "mlp" else LeNet5()
+    stored = load_file(path)
+    prefix = f"{name}.init."
+    names = model.state_dict().keys()
+    model.load_state_dict({key: stored[prefix + key if prefix + key in stored else key] for key in names})
+    images = stored.get("images", torch.randint(0, 256, (256, 1, 28, 28), dtype=torch.uint8))
+    labels = stored.get("labels", torch.randint(0, 10, (len(images),)))
+    return model, images.float() / 255, labels
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("model", choices=["mlp", "lenet5"])
+    parser.add_argument("--mode", choices=["eager", "channels_last", "compile"], default="eager")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--weights", type=Path, default=REFERENCE)
+    arguments = parser.parse_args()
+
+    torch.set_num_threads(arguments.threads)
+    torch.set_flush_denormal(True)
+    model, images, labels = load(arguments.model, arguments.weights)
+    if arguments.model == "mlp":
+        images = images.flatten(1)
+        optimiser = torch.optim.SGD(model.parameters(), lr=0.05, fused=True)
+    else:
+        optimiser = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, fused=True)
+    if arguments.mode == "channels_last" and images.dim() == 4:
+        model = model.to(memory_format=torch.channels_last)
+        images = images.contiguous(memory_format=torch.channels_last)
+    period = len(images) // math.gcd(BATCH, len(images))
+    rows = [(BATCH * step + torch.arange(BATCH)) % len(images) for step in range(period)]
+    batches = [(images[row], labels[row]) for row in rows]
+
+    def loss_of(x: Tensor, y: Tensor) -> Tensor:
+        return F.cross_entropy(model(x), y)
+
+    if arguments.mode == "compile":
+        loss_of = torch.compile(loss_of)
+
+    done = 0
+
+    def run(steps: int) -> Tensor:
+        nonlocal done
+        for _ in range(steps):
+            x, y = batches[done % len(batches)]
+            optimiser.zero_grad(set_to_none=True)
+            loss = loss_of(x, y)
+            loss.backward()
+            optimiser.step()
+            done += 1
+        return loss
+
+    first = run(1).item()
+    run(WARM_UP)
+    print(f"ready {first:.8f}", flush=True)
+    for line in sys.stdin:
+        match line.split():
+            case ["run", count]:
+                start = time.perf_counter()
+                run(int(count))
+                print(f"{(time.perf_counter() - start) / int(count):.9f}", flush=True)
+            case ["quit"]:
+                break
+            case _:
+                sys.exit(f"train_step: expected `run N` or `quit`, got {line.strip()!r}")
+
+
+if __name__ == "__main__":
+    main()

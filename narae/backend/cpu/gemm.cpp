@@ -1,0 +1,119 @@
+// A small matrix product for blocks that fit in the cache: up to 6 rows by 4 vectors of the result stay in registers
+// while k runs. Compiled for every instruction set and chosen at run time (Highway).
+#include "narae/backend/cpu/gemm.h"
+
+#include <algorithm>
+#include <utility>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "narae/backend/cpu/gemm.cpp"
+#include "hwy/foreach_target.h"
+// After foreach_target.h, which compiles this file again for each target.
+#include "hwy/highway.h"
+#include "narae/backend/cpu/vectors-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace narae::cpu::HWY_NAMESPACE {
+
+// 32 registers hold 6 x 4 sums, 16 hold 6 x 2.
+constexpr int most_vectors = HWY_TARGET <= HWY_AVX3 ? 4 : 2;
+
+// f(0), ..., f(N - 1), as constants, so that arrays of vectors become registers.
+template <int... I, class F>
+HWY_INLINE void unrolled(std::integer_sequence<int, I...>, const F& f) {
+  (f(std::integral_constant<int, I>{}), ...);
+}
+template <int N>
+using Count = std::make_integer_sequence<int, N>;
+
+// The block of `rows` by `vectors` at (i, j); the last vector has `last` lanes when it is partial.
+template <class T, int rows, int vectors, bool partial>
+HWY_NOINLINE void block(const Gemm<T>& g, std::int64_t i, std::int64_t j, std::size_t last) {
+  const hn::ScalableTag<T> d;
+  using V = hn::Vec<decltype(d)>;
+  const std::size_t lanes = hn::Lanes(d);
+  const auto load = [&](auto v, const T* p) NARAE_INLINE -> V {
+    if constexpr (partial && v == vectors - 1) return load_first(d, p + v * lanes, last);
+    else return hn::LoadU(d, p + v * lanes);
+  };
+  T* c = g.c + i * g.c_row + j;
+  V sum[rows][vectors];
+  unrolled(Count<rows>(), [&](auto r) NARAE_INLINE {
+    unrolled(Count<vectors>(), [&](auto v) NARAE_INLINE {
+      if (g.accumulate) sum[r][v] = load(v, c + r * g.c_row);
+      else if (g.column_bias != nullptr) sum[r][v] = load(v, g.column_bias + j);
+      else sum[r][v] = g.row_bias != nullptr ? hn::Set(d, g.row_bias[i + r]) : hn::Zero(d);
+    });
+  });
+  const T* a = g.a + i * g.a_row;
+  const T* b = g.b + j;
+  for (std::int64_t l = 0; l < g.k; ++l, a += g.a_column, b += g.b_row) {
+    V right[vectors];
+    unrolled(Count<vectors>(), [&](auto v) NARAE_INLINE { right[v] = load(v, b); });
+    unrolled(Count<rows>(), [&](auto r) NARAE_INLINE {
+      const V left = hn::Set(d, a[r * g.a_row]);
+      unrolled(Count<vectors>(), [&](auto v) NARAE_INLINE { sum[r][v] = hn::MulAdd(left, right[v], sum[r][v]); });
+    });
+  }
+  unrolled(Count<rows>(), [&](auto r) NARAE_INLINE {
+    unrolled(Count<vectors>(), [&](auto v) NARAE_INLINE {
+      T* to = c + r * g.c_row + v * lanes;
+      if constexpr (partial && v == vectors - 1) store_first(d, sum[r][v], to, last);
+      else hn::StoreU(sum[r][v], d, to);
+    });
+  });
+}
+
+template <class T, int vectors, bool partial>
+void columns(const Gemm<T>& g, std::int64_t j, std::size_t last) {
+  std::int64_t i = 0;
+  for (; i + 6 <= g.m; i += 6) block<T, 6, vectors, partial>(g, i, j, last);
+  for (; i + 4 <= g.m; i += 4) block<T, 4, vectors, partial>(g, i, j, last);
+  for (; i + 2 <= g.m; i += 2) block<T, 2, vectors, partial>(g, i, j, last);
+  if (i < g.m) block<T, 1, vectors, partial>(g, i, j, last);
+}
+
+template <class T, int vectors>
+void last_columns(const Gemm<T>& g, std::int64_t j) {
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(hn::ScalableTag<T>()));
+  const std::int64_t left = g.n - j;
+  if constexpr (vectors > 1) {
+    if (left <= (vectors - 1) * lanes) return last_columns<T, vectors - 1>(g, j);
+  }
+  if (left == vectors * lanes) return columns<T, vectors, false>(g, j, 0);
+  columns<T, vectors, true>(g, j, static_cast<std::size_t>(left - (vectors - 1) * lanes));
+}
+
+template <class T>
+void multiply(const Gemm<T>& g) {
+  const auto step = static_cast<std::int64_t>(hn::Lanes(hn::ScalableTag<T>())) * most_vectors;
+  std::int64_t j = 0;
+  for (; j + step <= g.n; j += step) columns<T, most_vectors, false>(g, j, 0);
+  if (j < g.n) last_columns<T, most_vectors>(g, j);
+}
+
+void multiply_f32(const Gemm<float>& g) {
+  multiply(g);
+}
+void multiply_f64(const Gemm<double>& g) {
+  multiply(g);
+}
+
+}  // namespace narae::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace narae::cpu {
+
+HWY_EXPORT(multiply_f32);
+HWY_EXPORT(multiply_f64);
+
+void gemm(const Gemm<float>& g) {
+  HWY_DYNAMIC_DISPATCH(multiply_f32)(g);
+}
+void gemm(const Gemm<double>& g) {
+  HWY_DYNAMIC_DISPATCH(multiply_f64)(g);
+}
+
+}  // namespace narae::cpu
+#endif

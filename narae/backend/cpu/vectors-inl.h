@@ -1,0 +1,97 @@
+// Helpers for the files that are compiled once for each instruction set (Highway); included after highway.h.
+#if defined(NARAE_BACKEND_CPU_VECTORS_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef NARAE_BACKEND_CPU_VECTORS_INL_H_
+#undef NARAE_BACKEND_CPU_VECTORS_INL_H_
+#else
+#define NARAE_BACKEND_CPU_VECTORS_INL_H_
+#endif
+
+#include <cstddef>
+#include <utility>
+
+#include "hwy/contrib/math/math-inl.h"
+#include "hwy/highway.h"
+
+// For lambdas in inner loops: the compiler leaves some of them as calls, and vectors then travel through memory.
+#ifndef NARAE_INLINE
+#define NARAE_INLINE __attribute__((always_inline))
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace narae::cpu::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+/// The first n numbers at p, zeros behind them; nothing beyond them is read.
+template <class D, class T = hn::TFromD<D>>
+HWY_INLINE hn::Vec<D> load_first(D d, const T* p, std::size_t n) {
+#if HWY_TARGET <= HWY_AVX2
+  return hn::MaskedLoad(hn::FirstN(d, n), d, p);
+#else  // no masked loads
+  HWY_ALIGN T lanes[HWY_MAX_BYTES / sizeof(T)] = {};
+  for (std::size_t i = 0; i < n; ++i) lanes[i] = p[i];
+  return hn::Load(d, lanes);
+#endif
+}
+
+/// Writes the first n lanes of v and nothing else.
+template <class D, class T = hn::TFromD<D>>
+HWY_INLINE void store_first(D d, hn::Vec<D> v, T* p, std::size_t n) {
+  hn::BlendedStore(v, hn::FirstN(d, n), d, p);
+}
+
+/// Calls f(vector, position, count) for the numbers at p: count is the number of lanes, less for the last vector, whose
+/// other lanes are zero.
+template <class D, class T = hn::TFromD<D>, class F>
+HWY_INLINE void for_each_vector(D d, const T* p, std::size_t n, const F& f) {
+  const std::size_t lanes = hn::Lanes(d);
+  std::size_t i = 0;
+  for (; i + lanes <= n; i += lanes) f(hn::LoadU(d, p + i), i, lanes);
+  if (i < n) f(load_first(d, p + i, n - i), i, n - i);
+}
+
+/// The first n lanes of v, `other` in the rest.
+template <class D>
+HWY_INLINE hn::Vec<D> keep_first(D d, hn::Vec<D> v, hn::Vec<D> other, std::size_t n) {
+  return n == hn::Lanes(d) ? v : hn::IfThenElse(hn::FirstN(d, n), v, other);
+}
+
+/// Stores n lanes of v.
+template <class D, class T = hn::TFromD<D>>
+HWY_INLINE void store(D d, hn::Vec<D> v, T* p, std::size_t n) {
+  if (n == hn::Lanes(d))
+    hn::StoreU(v, d, p);
+  else
+    store_first(d, v, p, n);
+}
+
+/// exp(x); the vector library's gives 0 for NaN.
+template <class D>
+HWY_INLINE hn::Vec<D> exp_of(D d, hn::Vec<D> x) {
+  return hn::IfThenElse(hn::IsNaN(x), x, hn::Exp(d, x));
+}
+
+/// The larger number; a NaN on either side wins (the instruction alone returns its second operand).
+template <class V>
+HWY_INLINE V larger(V a, V b) {
+  return hn::IfThenElse(hn::IsNaN(a), a, hn::Max(a, b));
+}
+template <class V>
+HWY_INLINE V smaller(V a, V b) {
+  return hn::IfThenElse(hn::IsNaN(a), a, hn::Min(a, b));
+}
+
+/// One number from all lanes by combine(a, b) of numbers, in the order of the lanes.
+template <class D, class F>
+HWY_INLINE hn::TFromD<D> fold_lanes(D d, hn::Vec<D> v, const F& combine) {
+  using T = hn::TFromD<D>;
+  HWY_ALIGN T lanes[HWY_MAX_BYTES / sizeof(T)];
+  hn::Store(v, d, lanes);
+  T result = lanes[0];
+  for (std::size_t i = 1; i < hn::Lanes(d); ++i) result = combine(result, lanes[i]);
+  return result;
+}
+
+}  // namespace narae::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif  // NARAE_BACKEND_CPU_VECTORS_INL_H_

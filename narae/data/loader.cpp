@@ -1,0 +1,311 @@
+#include "narae/data/loader.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <exception>
+#include <limits>
+#include <mutex>
+#include <stop_token>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#include "narae/core/error.h"
+#include "narae/core/threads.h"
+
+namespace narae {
+namespace {
+
+using Order = std::shared_ptr<const std::vector<std::int64_t>>;
+
+// One batch to be made: samples [begin, end) of an epoch's order (null: in the dataset's own).
+struct Job {
+  std::int64_t epoch;
+  std::int64_t begin;
+  std::int64_t end;
+  Order order;
+};
+
+Shape batch_shape(std::int64_t n, const Shape& sample) {
+  Shape shape{n};
+  for (const std::int64_t extent : sample) shape.push_back(extent);
+  return shape;
+}
+
+// The work itself; constant after construction, so that any number of threads may share it.
+class BatchMaker {
+ public:
+  BatchMaker(const Dataset& dataset, const LoaderOptions& options)
+      : dataset_(dataset),
+        options_(options),
+        image_(field_index(dataset, "image")),
+        label_(field_index(dataset, "label")),
+        normalizer_(image().dtype, image().shape, options.normalize ? std::span(dataset.mean) : std::span<float>{},
+                    options.normalize ? std::span(dataset.stddev) : std::span<float>{}) {
+    check(options.augment);
+    if (options.augment.enabled() &&
+        (image().shape.rank() < 2 || (image().dtype != DType::u8 && image().dtype != DType::f32))) {
+      throw Error("loader: augmentation moves pictures of u8 or f32 with height and width, but 'image' of dataset " +
+                  dataset.name + " is " + std::string(name_of(image().dtype)) + " " + to_string(image().shape));
+    }
+    if (label().dtype == DType::bf16 || label().dtype == DType::f16) {
+      throw Error("loader: labels of dataset " + dataset.name + " are half precision; cast them to f32 first");
+    }
+  }
+
+  /// Throws what the generator throws. Stops early, with an unfinished batch, when `stop` is requested.
+  [[nodiscard]] Batch make(const Job& job, const std::stop_token& stop) const {
+    const std::int64_t n = job.end - job.begin;
+    Batch batch{Array::empty(DType::f32, batch_shape(n, image().shape)),
+                Array::empty(is_floating(label().dtype) ? DType::f32 : DType::i64, batch_shape(n, label().shape))};
+    std::vector<Buffer> scratch;
+    std::vector<Slot> slots;
+    for (const Field& field : dataset_.fields) {
+      if (dataset_.generate) scratch.push_back(Buffer::allocate(field.bytes()));
+      slots.push_back({dataset_.generate ? scratch.back().data() : nullptr, field.bytes()});
+    }
+    for (std::int64_t i = 0; i < n && !stop.stop_requested(); ++i) {
+      const std::int64_t index = job.order ? (*job.order)[static_cast<std::size_t>(job.begin + i)] : job.begin + i;
+      if (dataset_.generate) {
+        dataset_.generate(dataset_.stored_index(index), slots);
+      } else {
+        const auto row = static_cast<std::size_t>(dataset_.stored_index(index));
+        for (const std::size_t f : {image_, label_}) {
+          slots[f].data = dataset_.arrays[f].buffer.data() + row * slots[f].bytes;
+        }
+      }
+      write_image(slots[image_].data, job.epoch, index, row_of(batch.image.mutable_values<float>(), i, n));
+      write_label(slots[label_].data, batch.label, i, n);
+    }
+    return batch;
+  }
+
+ private:
+  [[nodiscard]] const Field& image() const { return dataset_.fields[image_]; }
+  [[nodiscard]] const Field& label() const { return dataset_.fields[label_]; }
+
+  template <class T>
+  static std::span<T> row_of(std::span<T> values, std::int64_t i, std::int64_t n) {
+    const std::size_t row = values.size() / static_cast<std::size_t>(n);
+    return values.subspan(static_cast<std::size_t>(i) * row, row);
+  }
+
+  void write_image(const std::byte* stored, std::int64_t epoch, std::int64_t index, std::span<float> out) const {
+    if (!options_.augment.enabled()) {
+      normalizer_.apply(stored, out);
+      return;
+    }
+    const Shape& shape = image().shape;
+    RandomStream random = sample_stream("augment", options_.seed, epoch, index);
+    const Affine affine = inverse_of(random_movement(options_.augment, shape[-2], shape[-1], random));
+    if (image().dtype == DType::u8) {
+      resample(std::span(reinterpret_cast<const std::uint8_t*>(stored), out.size()), shape, affine, out);
+    } else {
+      resample(std::span(reinterpret_cast<const float*>(stored), out.size()), shape, affine, out);
+    }
+    normalizer_.apply_in_place(out);
+  }
+
+  void write_label(const std::byte* stored, Array& labels, std::int64_t i, std::int64_t n) const {
+    visit_dtype(label().dtype, [&]<class T>(T) {
+      if constexpr (std::is_arithmetic_v<T>) {
+        using Out = std::conditional_t<std::is_floating_point_v<T>, float, std::int64_t>;
+        const auto* values = reinterpret_cast<const T*>(stored);
+        const std::span<Out> row = row_of(labels.mutable_values<Out>(), i, n);
+        for (std::size_t k = 0; k < row.size(); ++k) row[k] = static_cast<Out>(values[k]);
+      }
+    });
+  }
+
+  Dataset dataset_;
+  LoaderOptions options_;
+  std::size_t image_;
+  std::size_t label_;
+  Normalizer normalizer_;
+};
+
+std::int64_t batches_of(const Dataset& dataset, const LoaderOptions& options) {
+  const auto number = [](std::int64_t n) { return std::to_string(n); };
+  if (options.batch_size < 1) throw Error("loader: a batch size of " + number(options.batch_size) + "; at least 1");
+  if (options.workers < 0) throw Error("loader: " + number(options.workers) + " workers; at least 0");
+  if (options.prefetch < 1) throw Error("loader: prefetch of " + number(options.prefetch) + " batches; at least 1");
+  if (dataset.size() == 0) throw Error("loader: dataset " + dataset.name + " has no samples");
+  const std::int64_t whole = dataset.size() / options.batch_size;
+  const std::int64_t rest = dataset.size() % options.batch_size;
+  if (options.drop_last && whole == 0) {
+    throw Error("loader: drop_last leaves nothing of the " + number(dataset.size()) + " samples of " + dataset.name +
+                ", less than one batch of " + number(options.batch_size));
+  }
+  return whole + (rest > 0 && !options.drop_last ? 1 : 0);
+}
+
+}  // namespace
+
+struct Loader::State {
+  State(Dataset data, const LoaderOptions& chosen)
+      : dataset(std::move(data)),
+        options(chosen),
+        batches(batches_of(dataset, options)),
+        maker(dataset, options),
+        ring(static_cast<std::size_t>(options.prefetch)) {}
+  ~State() { stop(); }
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+
+  /// The batch at `cursor`, which moves on. Not thread-safe: workers hold the mutex.
+  Job claim() {
+    if (cursor.batch == batches) cursor = {.epoch = cursor.epoch + 1, .batch = 0};
+    if (options.shuffle && (!order || order_epoch != cursor.epoch)) {
+      order = std::make_shared<const std::vector<std::int64_t>>(
+          permutation(dataset.size(), sample_stream("shuffle", options.seed, cursor.epoch, 0)));
+      order_epoch = cursor.epoch;
+    }
+    const std::int64_t begin = cursor.batch++ * options.batch_size;
+    return {cursor.epoch, begin, std::min(begin + options.batch_size, dataset.size()), order};
+  }
+
+  Batch take() {
+    if (options.workers == 0) {
+      cursor = position;
+      return maker.make(claim(), {});
+    }
+    if (threads.empty()) start();
+    Place result;
+    {
+      std::unique_lock lock(mutex);
+      Place& place = ring[static_cast<std::size_t>(taken) % ring.size()];
+      ready.wait(lock, [&] { return place.done; });
+      result = std::exchange(place, {});
+      ++taken;
+    }
+    room.notify_one();
+    if (result.failure) {
+      stop();
+      std::rethrow_exception(result.failure);
+    }
+    return std::move(*result.batch);
+  }
+
+  void start() {
+    cursor = position;
+    try {
+      for (int i = 0; i < options.workers; ++i) {
+        threads.emplace_back([this](const std::stop_token& token) { work(token); });
+      }
+    } catch (const std::system_error& e) {
+      stop();
+      throw Error("loader: " + std::to_string(options.workers) + " workers can't be started (" + e.what() +
+                  "); fewer may do, or 0");
+    }
+  }
+
+  void stop() {
+    for (std::jthread& thread : threads) thread.request_stop();
+    threads.clear();  // joins
+    ring.assign(ring.size(), {});
+    claimed = 0;
+    taken = 0;
+  }
+
+  void work(const std::stop_token& token) {
+    // A thread has a priority of its own on Linux. The step that is being computed goes first.
+    setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), 19);
+    flush_denormals();
+    for (;;) {
+      std::size_t place = 0;
+      Place result{.done = true, .batch = {}, .failure = {}};
+      try {
+        std::unique_lock lock(mutex);
+        const bool go =
+            room.wait(lock, token, [&] { return claimed - taken < static_cast<std::int64_t>(ring.size()); });
+        if (!go || token.stop_requested()) return;
+        place = static_cast<std::size_t>(claimed++) % ring.size();
+        const Job job = claim();
+        lock.unlock();
+        result.batch = maker.make(job, token);
+      } catch (...) {
+        result.failure = std::current_exception();
+      }
+      if (token.stop_requested()) return;
+      {
+        const std::lock_guard lock(mutex);
+        ring[place] = std::move(result);
+      }
+      ready.notify_one();
+    }
+  }
+
+  struct Place {
+    bool done = false;
+    std::optional<Batch> batch;
+    std::exception_ptr failure;
+  };
+
+  const Dataset dataset;
+  const LoaderOptions options;
+  const std::int64_t batches;
+  const BatchMaker maker;
+  LoaderState position;  ///< of the batch that is handed out next
+
+  std::mutex mutex;
+  std::condition_variable_any room;
+  std::condition_variable ready;
+  LoaderState cursor;  ///< of the batch that is made next
+  Order order;
+  std::int64_t order_epoch = 0;
+  std::int64_t claimed = 0;  ///< batches since the threads were started; batch k waits in place k % ring.size()
+  std::int64_t taken = 0;
+  std::vector<Place> ring;
+  std::vector<std::jthread> threads;
+};
+
+Loader::Loader(Dataset dataset, const LoaderOptions& options)
+    : state_(std::make_unique<State>(std::move(dataset), options)) {}
+Loader::~Loader() = default;
+Loader::Loader(Loader&&) noexcept = default;
+Loader& Loader::operator=(Loader&&) noexcept = default;
+
+std::optional<Batch> Loader::next() {
+  LoaderState& position = state_->position;
+  if (position.batch == state_->batches) {
+    position = {.epoch = position.epoch + 1, .batch = 0};
+    return std::nullopt;
+  }
+  std::optional<Batch> batch = state_->take();
+  ++position.batch;
+  return batch;
+}
+
+std::int64_t Loader::batches() const {
+  return state_->batches;
+}
+
+const Dataset& Loader::dataset() const {
+  return state_->dataset;
+}
+
+const LoaderOptions& Loader::options() const {
+  return state_->options;
+}
+
+LoaderState Loader::state() const {
+  return state_->position;
+}
+
+void Loader::restore(const LoaderState& state) {
+  constexpr std::int64_t epochs = std::int64_t{1} << 24;  // what the random streams tell apart
+  if (state.epoch < 0 || state.epoch >= epochs || state.batch < 0 || state.batch > state_->batches) {
+    throw Error("loader: epoch " + std::to_string(state.epoch) + ", batch " + std::to_string(state.batch) +
+                " can't be restored; an epoch of dataset " + state_->dataset.name + " has " +
+                std::to_string(state_->batches) + " batches of " + std::to_string(state_->options.batch_size));
+  }
+  if (state == state_->position) return;
+  state_->stop();
+  state_->position = state;
+}
+
+}  // namespace narae

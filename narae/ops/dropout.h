@@ -1,0 +1,13 @@
+#pragma once
+
+#include "narae/graph/tensor.h"
+
+namespace narae {
+
+/// Each element of x with probability 1 - p, divided by 1 - p; zero otherwise (Srivastava et al. 2014). Takes the next
+/// number of the process's random generator. Throws Error for p outside [0, 1].
+[[nodiscard]] NARAE_API Tensor dropout(const Tensor& x, double p);
+/// With p: () of x's type, and seed and counter: () i64 given: the same mask for the same numbers.
+[[nodiscard]] NARAE_API Tensor dropout(const Tensor& x, const Tensor& p, const Tensor& seed, const Tensor& counter);
+
+}  // namespace narae

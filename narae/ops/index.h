@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstdint>
+
+#include "narae/core/export.h"
+#include "narae/graph/tensor.h"
+
+namespace narae {
+
+// Reading and adding at places that are known at run time. Indices are i32 or i64 and count from 0. One that is out of
+// range reads NaN (0 for types without NaN) and adds nothing. Wrong shapes and types throw Error.
+
+/// x with `axis` replaced by the axes of `indices`: rows of x for axis 0. Equal indices add up in the gradient.
+[[nodiscard]] NARAE_API Tensor take(const Tensor& x, const Tensor& indices, std::int64_t axis = 0);
+/// Rows of `table` (entries, width) for indices of any shape: (..., width).
+[[nodiscard]] NARAE_API Tensor embedding(const Tensor& table, const Tensor& indices);
+/// x with slice i of `values` added to slice indices[i] along an axis; `indices` has one axis.
+[[nodiscard]] NARAE_API Tensor index_add(const Tensor& x, std::int64_t axis, const Tensor& indices,
+                                         const Tensor& values);
+/// result[i][j] = x[indices[i][j]][j] for axis 0: `indices` has the rank of x, and at most its extents but along
+/// `axis`.
+[[nodiscard]] NARAE_API Tensor gather(const Tensor& x, std::int64_t axis, const Tensor& indices);
+/// x with values[i][j] added at x[indices[i][j]][j] for axis 0: the reverse of gather.
+[[nodiscard]] NARAE_API Tensor scatter_add(const Tensor& x, std::int64_t axis, const Tensor& indices,
+                                           const Tensor& values);
+/// (..., classes): 1 at the index, 0 elsewhere; no 1 for an index that is out of range.
+[[nodiscard]] NARAE_API Tensor one_hot(const Tensor& indices, std::int64_t classes, DType dtype = DType::f32);
+
+}  // namespace narae
