@@ -111,7 +111,7 @@ fs::path target_of(const fs::path& path) {
     throw Error(path.string() + ": is not a regular file; give the name of a file that may be replaced");
   }
   if (fs::is_symlink(fs::symlink_status(path, error))) {
-    const fs::path resolved = fs::weakly_canonical(path, error);
+    fs::path resolved = fs::weakly_canonical(path, error);
     if (error) fail_writing(path, error.value());
     if (fs::is_symlink(fs::symlink_status(resolved, error))) {
       throw Error(path.string() + ": is a symbolic link that leads nowhere; remove it first");

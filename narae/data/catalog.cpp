@@ -62,6 +62,14 @@ T number_from(const std::string& text, const std::string& key, const std::string
   throw UsageError("dataset '" + name + "': " + key + "='" + text + "' is not a number of at least 0");
 }
 
+[[noreturn]] void refuse_setting(const std::string& name, const std::string& key,
+                                 const std::vector<std::string>& known) {
+  std::string list;
+  for (const std::string& k : known) list += (list.empty() ? "" : ", ") + k;
+  throw UsageError("dataset '" + name + "': unknown setting '" + key + "' (there are: " + list + ")" +
+                   did_you_mean(key, known));
+}
+
 SynthSettings parse_settings(const SynthSet& set, std::string_view query, const std::string& name) {
   SynthSettings settings{.train = set.train, .test = set.test};
   std::vector<std::string> known{"train", "test", "seed"};
@@ -73,10 +81,7 @@ SynthSettings parse_settings(const SynthSet& set, std::string_view query, const 
     const std::string key = part.substr(0, equals);
     const std::string value = equals == std::string::npos ? "" : part.substr(equals + 1);
     if (std::find(known.begin(), known.end(), key) == known.end()) {
-      std::string list;
-      for (const std::string& k : known) list += (list.empty() ? "" : ", ") + k;
-      throw UsageError("dataset '" + name + "': unknown setting '" + key + "' (there are: " + list + ")" +
-                       did_you_mean(key, known));
+      refuse_setting(name, key, known);
     }
     if (key == "train") settings.train = number_from<std::int64_t>(value, key, name);
     if (key == "test") settings.test = number_from<std::int64_t>(value, key, name);

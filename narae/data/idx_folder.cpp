@@ -14,6 +14,7 @@ namespace narae {
 namespace {
 
 namespace fs = std::filesystem;
+using namespace std::string_view_literals;
 
 constexpr std::array<std::string_view, 10> fashion_classes{"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
                                                            "Sandal",      "Shirt",   "Sneaker",  "Bag",   "Ankle boot"};
@@ -22,13 +23,14 @@ constexpr std::array<std::string_view, 10> fashion_classes{"T-shirt/top", "Trous
 std::optional<fs::path> find_file(const fs::path& folder, Split split, std::string_view what) {
   const std::vector<std::string> prefixes =
       split == Split::train ? std::vector<std::string>{"train"} : std::vector<std::string>{"t10k", "test"};
-  const std::string rank = what == "images" ? "idx3" : "idx1";
+  const std::string_view rank = what == "images" ? "idx3" : "idx1";
   for (const char* subfolder : {"", "raw", "MNIST/raw", "FashionMNIST/raw"}) {
     for (const std::string& prefix : prefixes) {
       for (const char* separator : {"-", "."}) {
         for (const char* ending : {"", ".gz"}) {
-          fs::path path = folder / subfolder;
-          path /= prefix + "-" + std::string(what) + separator + rank + "-ubyte" + ending;
+          fs::path path = folder / subfolder / prefix;
+          for (const std::string_view part : {"-"sv, what, std::string_view(separator), rank, "-ubyte"sv}) path += part;
+          path += ending;
           std::error_code ignored;
           if (fs::is_regular_file(path, ignored)) return path;
         }

@@ -1,0 +1,103 @@
+// matmul and linear: oneDNN in f32, blocks of our own in f64.
+#include <algorithm>
+
+#include "narae/backend/cpu/gemm.h"
+#include "narae/backend/cpu/onednn_matmul.h"
+#include "narae/backend/cpu/product.h"
+#include "narae/core/threads.h"
+#include "narae/graph/attributes.h"
+
+namespace narae::cpu {
+namespace {
+
+// Rows of the result that are computed at a time, and the columns of b that stay in the cache meanwhile.
+constexpr std::int64_t row_block = 24;
+constexpr std::int64_t column_block = 128;
+
+// b^T to b for one matrix: (n, k) -> (k, n).
+void transpose(const double* from, std::int64_t n, std::int64_t k, double* to) {
+  constexpr std::int64_t tile = 8;
+  parallel_for((k + tile - 1) / tile, 1 + 65536 / (tile * n + 1), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t l0 = begin * tile; l0 < std::min(end * tile, k); l0 += tile)
+      for (std::int64_t j = 0; j < n; ++j)
+        for (std::int64_t l = l0; l < std::min(l0 + tile, k); ++l) to[l * n + j] = from[j * k + l];
+  });
+}
+
+Kernel make_blocked(const Product& p, bool has_bias) {
+  Kernel kernel{.run = {}, .flops = p.flops()};
+  if (p.transpose_b) kernel.scratch_bytes = static_cast<std::size_t>(p.n * p.k) * sizeof(double);
+  kernel.run = [p, has_bias](const KernelArguments& at) {
+    const std::int64_t rows = (p.m + row_block - 1) / row_block;
+    const std::int64_t columns = (p.n + column_block - 1) / column_block;
+    const double block_flops = 2.0 * static_cast<double>(std::min(p.m, row_block) * p.k) *
+                               static_cast<double>(std::min(p.n, column_block));
+    const auto grain = static_cast<std::int64_t>(1 + 1e6 / block_flops);
+    for (std::int64_t batch = 0; batch < p.batch; ++batch) {
+      const double* a = at.in<double>(0) + batch * p.m * p.k;
+      const double* b = at.in<double>(1) + batch * p.k * p.n;
+      double* y = at.out<double>(0) + batch * p.m * p.n;
+      if (p.transpose_b) {
+        auto* own = reinterpret_cast<double*>(at.scratch);
+        transpose(b, p.n, p.k, own);
+        b = own;
+      }
+      parallel_for(rows * columns, grain, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t block = begin; block < end; ++block) {
+          const std::int64_t i = block % rows * row_block;
+          const std::int64_t j = block / rows * column_block;
+          gemm(Gemm<double>{.m = std::min(p.m - i, row_block),
+                            .n = std::min(p.n - j, column_block),
+                            .k = p.k,
+                            .a = a + i * (p.transpose_a ? 1 : p.k),
+                            .a_row = p.transpose_a ? 1 : p.k,
+                            .a_column = p.transpose_a ? p.m : 1,
+                            .b = b + j,
+                            .b_row = p.n,
+                            .c = y + i * p.n + j,
+                            .c_row = p.n,
+                            .column_bias = has_bias ? at.in<double>(2) + j : nullptr});
+        }
+      });
+    }
+  };
+  return kernel;
+}
+
+Kernel make_product(const Product& p, DType dtype, bool has_bias) {
+  if (p.batch * p.m * p.n * p.k == 0) return {};
+  if (dtype == DType::f32) return onednn::make_product(p, has_bias);
+  if (dtype == DType::f64) return make_blocked(p, has_bias);
+  return {};
+}
+
+Kernel make_matmul(const KernelRequest& request) {
+  const auto words = attributes_as<MatmulAttributes>(request.attributes);
+  const Shape& a = request.inputs[0].shape;
+  const Shape& y = request.results[0].shape;
+  Product p{.batch = 1,
+            .m = y[-2],
+            .n = y[-1],
+            .k = words.transpose_a != 0 ? a[-2] : a[-1],
+            .transpose_a = words.transpose_a != 0,
+            .transpose_b = words.transpose_b != 0};
+  for (int i = 0; i < y.rank() - 2; ++i) p.batch *= y[i];
+  return make_product(p, request.results[0].dtype, false);
+}
+
+Kernel make_linear(const KernelRequest& request) {
+  const Shape& x = request.inputs[0].shape;
+  const Product p{.batch = 1,
+                  .m = x[0],
+                  .n = request.results[0].shape[1],
+                  .k = x[1],
+                  .transpose_a = false,
+                  .transpose_b = true};
+  return make_product(p, request.results[0].dtype, true);
+}
+
+const DefineKernel matmul(cpu_backend(), "matmul", make_matmul);
+const DefineKernel linear(cpu_backend(), "linear", make_linear);
+
+}  // namespace
+}  // namespace narae::cpu

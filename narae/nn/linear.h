@@ -1,0 +1,26 @@
+#pragma once
+
+#include "narae/nn/module.h"
+
+namespace narae::nn {
+
+struct LinearOptions {
+  bool bias = true;
+  DType dtype = default_dtype();
+};
+
+/// x weight^T + bias over the last axis: (..., inputs) -> (..., outputs). Parameters weight: (outputs, inputs) and bias:
+/// (outputs), both uniform in +- 1 / sqrt(inputs) at first.
+class NARAE_API Linear : public Module {
+ public:
+  Linear(std::int64_t inputs, std::int64_t outputs, const LinearOptions& options = {});
+  [[nodiscard]] Tensor forward(const Tensor& x) const override;
+  [[nodiscard]] const Tensor& weight() const { return weight_; }
+  [[nodiscard]] const Tensor& bias() const { return bias_; }  ///< undefined without one
+
+ private:
+  Tensor weight_;
+  Tensor bias_;
+};
+
+}  // namespace narae::nn

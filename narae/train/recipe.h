@@ -1,0 +1,135 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "narae/core/export.h"
+#include "narae/data/transforms.h"
+
+namespace narae {
+
+/// The value of a free option: what TOML can say in one line.
+using OptionValue = std::variant<bool, std::int64_t, double, std::string, std::vector<std::int64_t>>;
+
+/// Options by name, in the order in which they were given.
+using Options = std::vector<std::pair<std::string, OptionValue>>;
+
+struct ModelRecipe {
+  std::string name = "mlp";
+  Options options = {};  ///< every other key of [model]: activation, hidden, ...; which there are, the model decides
+};
+
+struct DataRecipe {
+  std::string name = "synth:digits";  ///< what open_splits takes
+  double val_fraction = 0;            ///< of the training samples, set aside for validation
+  std::int64_t limit_train = 0;       ///< only the first samples; 0: all
+  std::int64_t limit_val = 0;         ///< the same for the samples that epochs are judged by
+  std::int64_t workers = 1;           ///< threads that prepare batches
+  bool normalize = true;              ///< by mean and deviation of the training pictures
+  AugmentOptions augment = {};
+};
+
+struct OptimizerRecipe {
+  std::string name = "sgd";
+  double lr = 0.01;
+  double momentum = 0;
+  double dampening = 0;
+  bool nesterov = false;
+  double weight_decay = 0;  ///< L2 added to the gradient; decoupled for adamw
+  double alpha = 0.99;      ///< rmsprop's memory
+  bool centered = false;
+  double lr_decay = 0;            ///< of adagrad
+  double initial_accumulator = 0;  ///< of adagrad
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double eps = 1e-8;
+};
+
+/// The rate is set before every step; what counts in epochs is turned into steps.
+struct ScheduleRecipe {
+  std::string name = "constant";
+  std::int64_t warmup_steps = 0;
+  double minimum = 0;                         ///< cosine: the rate at the end; plateau: the lowest rate
+  std::int64_t every = 1;                     ///< step: epochs between two decays
+  std::vector<std::int64_t> milestones = {};  ///< multi_step: epochs at which the rate decays
+  double gamma = 0.1;                         ///< step, multi_step: factor of a decay; exponential: of an epoch
+  double warm_fraction = 0.3;                 ///< one_cycle
+  double div_factor = 25;                     ///< one_cycle
+  double final_div_factor = 1e4;              ///< one_cycle
+  double factor = 0.1;                        ///< plateau
+  std::int64_t patience = 10;                 ///< plateau: epochs
+  double threshold = 1e-4;                    ///< plateau
+  std::int64_t cooldown = 0;                  ///< plateau: epochs
+};
+
+struct TrainRecipe {
+  std::int64_t epochs = 10;
+  std::int64_t batch_size = 64;
+  std::int64_t seed = 0;
+  std::string loss = "cross_entropy";
+  OptimizerRecipe optimizer = {};
+  ScheduleRecipe schedule = {};
+  double label_smoothing = 0;
+  double l1 = 0;
+  double l2 = 0;
+  double clip_norm = 0;             ///< 0: off
+  double clip_value = 0;            ///< 0: off
+  std::int64_t patience = 0;        ///< epochs without progress before stopping; 0: never
+  double min_delta = 0;             ///< smaller progress doesn't count for patience
+  std::int64_t save_every = 0;      ///< steps between checkpoints within an epoch; 0: only at its end
+  std::int64_t keep_checkpoints = 2;
+};
+
+/// All that decides a training run, as plain values.
+struct Recipe {
+  std::string name = {};         ///< names the folder of its runs
+  std::string description = {};  ///< one line for `narae recipes`
+  std::string task = "classify";
+  ModelRecipe model = {};
+  DataRecipe data = {};
+  TrainRecipe train = {};
+};
+
+/// A built-in recipe: the text of recipes/NAME.toml. The list is compiled in by the build.
+struct BuiltinRecipe {
+  std::string_view name;
+  std::string_view text;
+};
+[[nodiscard]] NARAE_API std::span<const BuiltinRecipe> builtin_recipes();
+
+/// Reads a recipe: a built-in name, a TOML file, or a run folder (its recipe.toml). Throws UsageError naming file, line
+/// and column, the key, the nearest known key and what is allowed; Error when a file can't be read.
+[[nodiscard]] NARAE_API Recipe load_recipe(const std::string& name_or_path);
+
+/// The same for the text of a TOML file; `file` is what messages call it, its stem names a recipe without a name.
+[[nodiscard]] NARAE_API Recipe parse_recipe(std::string_view text, const std::string& file);
+
+/// Applies "train.optimizer.lr=0.01", one after the other. A name that is changed (of the model, the optimiser, the
+/// schedule) leaves what only the former one knew at its default. Throws UsageError and leaves the recipe as it was for
+/// an unknown key, a wrong value, or a key that has no effect with the names that hold in the end.
+NARAE_API void apply_overrides(Recipe& recipe, std::span<const std::string> overrides);
+NARAE_API void apply_override(Recipe& recipe, const std::string& override_text);
+
+/// The recipe as TOML with everything that has an effect written out: parse_recipe gives the same recipe back.
+[[nodiscard]] NARAE_API std::string to_toml(const Recipe& recipe);
+
+/// One key of a recipe, for people.
+struct RecipeKey {
+  std::string name;     ///< "train.optimizer.lr"
+  std::string type;     ///< "integer", "number", "text", "true or false", "list of integers"
+  std::string allowed;  ///< "at least 1", "one of: sgd, adam"; empty: anything of its type
+  std::string initial;  ///< the default, as TOML
+  std::string applies;  ///< "train.optimizer.name = sgd or rmsprop"; empty: always
+  std::string doc;
+};
+[[nodiscard]] NARAE_API std::vector<RecipeKey> recipe_keys();
+
+/// All keys as a Markdown document (docs/recipes.md).
+[[nodiscard]] NARAE_API std::string recipe_reference();
+
+}  // namespace narae

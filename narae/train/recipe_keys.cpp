@@ -1,0 +1,436 @@
+#include "narae/train/recipe_keys.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+
+namespace narae {
+namespace detail {
+namespace {
+
+constexpr NumberRange any_share{.low = 0, .high = 1, .without_high = true};
+constexpr NumberRange not_negative{.low = 0};
+constexpr NumberRange positive{.low = 0, .without_low = true};
+constexpr NumberRange at_least_one{.low = 1};
+
+constexpr std::string_view optimizer_name = "train.optimizer.name";
+constexpr std::string_view schedule_name = "train.schedule.name";
+
+std::vector<RecipeRow> make_rows() {
+  return {
+      {.key = "name",
+       .field = [](Recipe& r) -> RecipeField { return &r.name; },
+       .doc = "names the folder of its runs; the file's name unless given"},
+      {.key = "description",
+       .field = [](Recipe& r) -> RecipeField { return &r.description; },
+       .doc = "one line for `narae recipes`"},
+      {.key = "task",
+       .field = [](Recipe& r) -> RecipeField { return &r.task; },
+       .choices = {"classify"},
+       .doc = "what is learned: decides loss, metrics and pictures"},
+      {.key = "model.name",
+       .field = [](Recipe& r) -> RecipeField { return &r.model.name; },
+       .doc = "the network (`narae models`); its options are further keys of [model]"},
+
+      {.key = "data.name",
+       .field = [](Recipe& r) -> RecipeField { return &r.data.name; },
+       .doc = "a name (`narae datasets`) or the path of a folder"},
+      {.key = "data.val_fraction",
+       .field = [](Recipe& r) -> RecipeField { return &r.data.val_fraction; },
+       .range = any_share,
+       .doc = "share of the training samples that epochs are judged by; 0: the test samples"},
+      {.key = "data.limit_train",
+       .field = [](Recipe& r) -> RecipeField { return &r.data.limit_train; },
+       .range = not_negative,
+       .doc = "train on the first samples only; 0: on all"},
+      {.key = "data.limit_val",
+       .field = [](Recipe& r) -> RecipeField { return &r.data.limit_val; },
+       .range = not_negative,
+       .doc = "judge epochs by the first samples only; 0: by all"},
+      {.key = "data.workers",
+       .field = [](Recipe& r) -> RecipeField { return &r.data.workers; },
+       .range = {.low = 0, .high = 256},
+       .doc = "threads that prepare batches ahead; 0: none"},
+      {.key = "data.normalize",
+       .field = [](Recipe& r) -> RecipeField { return &r.data.normalize; },
+       .doc = "by mean and deviation of the training pictures"},
+      {.key = "data.augment.translate",
+       .field = [](Recipe& r) -> RecipeField { return &r.data.augment.translate; },
+       .range = {.low = 0, .high = 1},
+       .doc = "pictures move at most so far, as a share of their size"},
+      {.key = "data.augment.rotate",
+       .field = [](Recipe& r) -> RecipeField { return &r.data.augment.rotate; },
+       .range = {.low = 0, .high = 180},
+       .doc = "degrees at most to either side"},
+      {.key = "data.augment.scale",
+       .field = [](Recipe& r) -> RecipeField { return &r.data.augment.scale; },
+       .range = any_share,
+       .doc = "size times 1 - scale to 1 + scale"},
+      {.key = "data.augment.stretch",
+       .field = [](Recipe& r) -> RecipeField { return &r.data.augment.stretch; },
+       .range = any_share,
+       .doc = "width against height times 1 - stretch to 1 + stretch"},
+      {.key = "data.augment.shear",
+       .field = [](Recipe& r) -> RecipeField { return &r.data.augment.shear; },
+       .range = {.low = 0, .high = 90, .without_high = true},
+       .doc = "degrees at most to either side"},
+
+      {.key = "train.epochs",
+       .field = [](Recipe& r) -> RecipeField { return &r.train.epochs; },
+       .range = {.low = 1, .high = 1e6},
+       .doc = "times that every sample is seen"},
+      {.key = "train.batch_size",
+       .field = [](Recipe& r) -> RecipeField { return &r.train.batch_size; },
+       .range = {.low = 1, .high = 1 << 20},
+       .doc = "samples of a step"},
+      {.key = "train.seed",
+       .field = [](Recipe& r) -> RecipeField { return &r.train.seed; },
+       .range = not_negative,
+       .doc = "of first weights, order of samples, dropout and augmentation"},
+      {.key = "train.loss",
+       .field = [](Recipe& r) -> RecipeField { return &r.train.loss; },
+       .choices = {"cross_entropy", "hinge"},
+       .doc = "what is made small"},
+      {.key = "train.label_smoothing",
+       .field = [](Recipe& r) -> RecipeField { return &r.train.label_smoothing; },
+       .range = any_share,
+       .decided_by = "train.loss",
+       .values = {"cross_entropy"},
+       .doc = "share of the target that is spread over all classes"},
+      {.key = "train.l1",
+       .field = [](Recipe& r) -> RecipeField { return &r.train.l1; },
+       .range = not_negative,
+       .doc = "penalty l1 |w|, added to the gradient as l1 sign(w)"},
+      {.key = "train.l2",
+       .field = [](Recipe& r) -> RecipeField { return &r.train.l2; },
+       .range = not_negative,
+       .doc = "penalty l2 w^2 / 2, added to the gradient as l2 w"},
+      {.key = "train.clip_norm",
+       .field = [](Recipe& r) -> RecipeField { return &r.train.clip_norm; },
+       .range = not_negative,
+       .doc = "largest norm of all gradients together; 0: any"},
+      {.key = "train.clip_value",
+       .field = [](Recipe& r) -> RecipeField { return &r.train.clip_value; },
+       .range = not_negative,
+       .doc = "largest absolute value in a gradient; 0: any"},
+      {.key = "train.patience",
+       .field = [](Recipe& r) -> RecipeField { return &r.train.patience; },
+       .range = not_negative,
+       .doc = "epochs without progress before training stops; 0: it never does"},
+      {.key = "train.min_delta",
+       .field = [](Recipe& r) -> RecipeField { return &r.train.min_delta; },
+       .range = not_negative,
+       .doc = "smaller progress does not count for patience"},
+      {.key = "train.save_every",
+       .field = [](Recipe& r) -> RecipeField { return &r.train.save_every; },
+       .range = not_negative,
+       .doc = "steps between checkpoints within an epoch; 0: only at its end"},
+      {.key = "train.keep_checkpoints",
+       .field = [](Recipe& r) -> RecipeField { return &r.train.keep_checkpoints; },
+       .range = at_least_one,
+       .doc = "newest checkpoints that are kept"},
+
+      {.key = "train.optimizer.name",
+       .field = [](Recipe& r) -> RecipeField { return &r.train.optimizer.name; },
+       .choices = {"sgd", "adagrad", "rmsprop", "adam", "adamw"},
+       .doc = "rule of the updates"},
+      {.key = "train.optimizer.lr",
+       .field = [](Recipe& r) -> RecipeField { return &r.train.optimizer.lr; },
+       .range = not_negative,
+       .doc = "learning rate (the highest of the schedule)"},
+      {.key = "train.optimizer.momentum",
+       .field = [](Recipe& r) -> RecipeField { return &r.train.optimizer.momentum; },
+       .range = any_share,
+       .decided_by = optimizer_name,
+       .values = {"sgd", "rmsprop"},
+       .doc = "share of the last update that is made again"},
+      {.key = "train.optimizer.dampening",
+       .field = [](Recipe& r) -> RecipeField { return &r.train.optimizer.dampening; },
+       .range = any_share,
+       .decided_by = optimizer_name,
+       .values = {"sgd"},
+       .doc = "share of the gradient that does not enter the momentum"},
+      {.key = "train.optimizer.nesterov",
+       .field = [](Recipe& r) -> RecipeField { return &r.train.optimizer.nesterov; },
+       .decided_by = optimizer_name,
+       .values = {"sgd"},
+       .doc = "Nesterov's form of momentum"},
+      {.key = "train.optimizer.weight_decay",
+       .field = [](Recipe& r) -> RecipeField { return &r.train.optimizer.weight_decay; },
+       .range = not_negative,
+       .doc = "added to the gradient as weight_decay w; for adamw w *= 1 - lr weight_decay"},
+      {.key = "train.optimizer.alpha",
+       .field = [](Recipe& r) -> RecipeField { return &r.train.optimizer.alpha; },
+       .range = any_share,
+       .decided_by = optimizer_name,
+       .values = {"rmsprop"},
+       .doc = "decay of the mean square of the gradient"},
+      {.key = "train.optimizer.centered",
+       .field = [](Recipe& r) -> RecipeField { return &r.train.optimizer.centered; },
+       .decided_by = optimizer_name,
+       .values = {"rmsprop"},
+       .doc = "divide by the gradient's deviation instead of its root mean square"},
+      {.key = "train.optimizer.lr_decay",
+       .field = [](Recipe& r) -> RecipeField { return &r.train.optimizer.lr_decay; },
+       .range = not_negative,
+       .decided_by = optimizer_name,
+       .values = {"adagrad"},
+       .doc = "the rate of step n is lr / (1 + (n - 1) lr_decay)"},
+      {.key = "train.optimizer.initial_accumulator",
+       .field = [](Recipe& r) -> RecipeField { return &r.train.optimizer.initial_accumulator; },
+       .range = not_negative,
+       .decided_by = optimizer_name,
+       .values = {"adagrad"},
+       .doc = "first value of the sum of squares"},
+      {.key = "train.optimizer.beta1",
+       .field = [](Recipe& r) -> RecipeField { return &r.train.optimizer.beta1; },
+       .range = any_share,
+       .decided_by = optimizer_name,
+       .values = {"adam", "adamw"},
+       .doc = "decay of the mean gradient"},
+      {.key = "train.optimizer.beta2",
+       .field = [](Recipe& r) -> RecipeField { return &r.train.optimizer.beta2; },
+       .range = any_share,
+       .decided_by = optimizer_name,
+       .values = {"adam", "adamw"},
+       .doc = "decay of the mean square of the gradient"},
+      {.key = "train.optimizer.eps",
+       .field = [](Recipe& r) -> RecipeField { return &r.train.optimizer.eps; },
+       .range = positive,
+       .decided_by = optimizer_name,
+       .values = {"adagrad", "rmsprop", "adam", "adamw"},
+       .doc = "added to the divisor"},
+
+      {.key = "train.schedule.name",
+       .field = [](Recipe& r) -> RecipeField { return &r.train.schedule.name; },
+       .choices = {"constant", "step", "multi_step", "exponential", "cosine", "inverse_sqrt", "one_cycle", "plateau"},
+       .doc = "how the learning rate changes"},
+      {.key = "train.schedule.warmup_steps",
+       .field = [](Recipe& r) -> RecipeField { return &r.train.schedule.warmup_steps; },
+       .range = not_negative,
+       .decided_by = schedule_name,
+       .values = {"constant", "step", "multi_step", "exponential", "cosine", "inverse_sqrt"},
+       .doc = "steps in which the rate rises linearly at first"},
+      {.key = "train.schedule.minimum",
+       .field = [](Recipe& r) -> RecipeField { return &r.train.schedule.minimum; },
+       .range = not_negative,
+       .decided_by = schedule_name,
+       .values = {"cosine", "plateau"},
+       .doc = "the rate at the end; of plateau: the lowest"},
+      {.key = "train.schedule.every",
+       .field = [](Recipe& r) -> RecipeField { return &r.train.schedule.every; },
+       .range = at_least_one,
+       .decided_by = schedule_name,
+       .values = {"step"},
+       .doc = "epochs between two decays"},
+      {.key = "train.schedule.milestones",
+       .field = [](Recipe& r) -> RecipeField { return &r.train.schedule.milestones; },
+       .range = at_least_one,
+       .decided_by = schedule_name,
+       .values = {"multi_step"},
+       .doc = "epochs after which the rate decays"},
+      {.key = "train.schedule.gamma",
+       .field = [](Recipe& r) -> RecipeField { return &r.train.schedule.gamma; },
+       .range = {.low = 0, .high = 1, .without_low = true},
+       .decided_by = schedule_name,
+       .values = {"step", "multi_step", "exponential"},
+       .doc = "factor of a decay; of exponential: of an epoch"},
+      {.key = "train.schedule.warm_fraction",
+       .field = [](Recipe& r) -> RecipeField { return &r.train.schedule.warm_fraction; },
+       .range = {.low = 0, .high = 1, .without_low = true, .without_high = true},
+       .decided_by = schedule_name,
+       .values = {"one_cycle"},
+       .doc = "share of the steps in which the rate rises"},
+      {.key = "train.schedule.div_factor",
+       .field = [](Recipe& r) -> RecipeField { return &r.train.schedule.div_factor; },
+       .range = at_least_one,
+       .decided_by = schedule_name,
+       .values = {"one_cycle"},
+       .doc = "the first rate is lr over this"},
+      {.key = "train.schedule.final_div_factor",
+       .field = [](Recipe& r) -> RecipeField { return &r.train.schedule.final_div_factor; },
+       .range = at_least_one,
+       .decided_by = schedule_name,
+       .values = {"one_cycle"},
+       .doc = "the last rate is the first over this"},
+      {.key = "train.schedule.factor",
+       .field = [](Recipe& r) -> RecipeField { return &r.train.schedule.factor; },
+       .range = {.low = 0, .high = 1, .without_low = true, .without_high = true},
+       .decided_by = schedule_name,
+       .values = {"plateau"},
+       .doc = "of the rate when there is no progress"},
+      {.key = "train.schedule.patience",
+       .field = [](Recipe& r) -> RecipeField { return &r.train.schedule.patience; },
+       .range = not_negative,
+       .decided_by = schedule_name,
+       .values = {"plateau"},
+       .doc = "epochs without progress that are let pass"},
+      {.key = "train.schedule.threshold",
+       .field = [](Recipe& r) -> RecipeField { return &r.train.schedule.threshold; },
+       .range = not_negative,
+       .decided_by = schedule_name,
+       .values = {"plateau"},
+       .doc = "relative progress below this does not count"},
+      {.key = "train.schedule.cooldown",
+       .field = [](Recipe& r) -> RecipeField { return &r.train.schedule.cooldown; },
+       .range = not_negative,
+       .decided_by = schedule_name,
+       .values = {"plateau"},
+       .doc = "epochs after a reduction that are not counted"},
+  };
+}
+
+// 64 rather than 64.0 for what a reader takes for a whole number.
+std::string number_text(double value) {
+  char text[32];
+  const auto end = std::to_chars(text, text + sizeof text, value).ptr;
+  return {text, end};
+}
+
+std::string with_point(std::string text) {
+  return text.find_first_of(".en") == std::string::npos ? text + ".0" : text;
+}
+
+// 0.1F is written as 0.1, not as the double next to it.
+std::string real_text(double value) {
+  return with_point(number_text(value));
+}
+
+std::string real_text(float value) {
+  char text[32];
+  const auto end = std::to_chars(text, text + sizeof text, value).ptr;
+  return with_point({text, end});
+}
+
+std::string joined(const std::vector<std::string_view>& words, std::string_view last) {
+  std::string result;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    if (i > 0) result += i + 1 == words.size() ? last : ", ";
+    result += words[i];
+  }
+  return result;
+}
+
+std::string range_text(const NumberRange& range) {
+  const bool low = std::isfinite(range.low);
+  const bool high = std::isfinite(range.high);
+  if (low && high) {
+    return (range.without_low ? "above " : "from ") + number_text(range.low) +
+           (range.without_high ? " to below " : " to ") + number_text(range.high);
+  }
+  if (low) return (range.without_low ? "above " : "of at least ") + number_text(range.low);
+  return high ? (range.without_high ? "below " : "of at most ") + number_text(range.high) : "";
+}
+
+std::string_view type_of(const RecipeField& field) {
+  constexpr std::string_view names[] = {"true or false", "integer", "number", "number", "text", "list of integers"};
+  return names[field.index()];
+}
+
+}  // namespace
+
+std::span<const RecipeRow> recipe_rows() {
+  static const std::vector<RecipeRow> rows = make_rows();
+  return rows;
+}
+
+const RecipeRow* find_recipe_row(std::string_view key) {
+  const auto rows = recipe_rows();
+  const auto found = std::find_if(rows.begin(), rows.end(), [&](const RecipeRow& row) { return row.key == key; });
+  return found == rows.end() ? nullptr : &*found;
+}
+
+bool applies(const RecipeRow& row, const Recipe& recipe) {
+  if (row.decided_by.empty()) return true;
+  Recipe names = recipe;  // fields are handed out for writing
+  const RecipeField decider = find_recipe_row(row.decided_by)->field(names);
+  const std::string& value = *std::get<std::string*>(decider);
+  return std::find(row.values.begin(), row.values.end(), value) != row.values.end();
+}
+
+std::string condition(const RecipeRow& row) {
+  if (row.decided_by.empty()) return "";
+  return std::string(row.decided_by) + " = " + joined(row.values, " or ");
+}
+
+std::string expectation(const RecipeRow& row) {
+  if (!row.choices.empty()) {
+    return row.choices.size() == 1 ? toml_text(row.choices[0]) : "one of: " + joined(row.choices, ", ");
+  }
+  Recipe recipe;
+  const std::string_view type = type_of(row.field(recipe));
+  if (type == "true or false" || type == "text") return std::string(type);
+  const std::string range = range_text(row.range);
+  return (type == "integer" ? "an " : "a ") + std::string(type) + (range.empty() ? "" : " " + range);
+}
+
+bool contains(const NumberRange& range, double value) {
+  if (!std::isfinite(value)) return false;
+  return (range.without_low ? value > range.low : value >= range.low) &&
+         (range.without_high ? value < range.high : value <= range.high);
+}
+
+std::string toml_text(std::string_view text) {
+  std::string result = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') {
+      result += '\\';
+      result += c;
+    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
+      char code[8];
+      std::snprintf(code, sizeof code, "\\u%04X", static_cast<unsigned>(c));
+      result += code;
+    } else {
+      result += c;
+    }
+  }
+  return result + "\"";
+}
+
+std::string toml_value(const OptionValue& value) {
+  struct Writer {
+    std::string operator()(bool v) const { return v ? "true" : "false"; }
+    std::string operator()(std::int64_t v) const { return std::to_string(v); }
+    std::string operator()(double v) const { return real_text(v); }
+    std::string operator()(const std::string& v) const { return toml_text(v); }
+    std::string operator()(const std::vector<std::int64_t>& v) const {
+      std::string list = "[";
+      for (std::size_t i = 0; i < v.size(); ++i) list += (i > 0 ? ", " : "") + std::to_string(v[i]);
+      return list + "]";
+    }
+  };
+  return std::visit(Writer{}, value);
+}
+
+std::string toml_value(const RecipeField& field) {
+  return std::visit(
+      [](const auto* value) {
+        if constexpr (std::is_same_v<decltype(value), const float*>) {
+          return real_text(*value);
+        } else {
+          return toml_value(OptionValue(*value));
+        }
+      },
+      field);
+}
+
+}  // namespace detail
+
+std::vector<RecipeKey> recipe_keys() {
+  std::vector<RecipeKey> keys;
+  Recipe recipe;
+  for (const detail::RecipeRow& row : detail::recipe_rows()) {
+    const detail::RecipeField field = row.field(recipe);
+    std::string allowed = row.choices.empty() ? detail::range_text(row.range) : detail::expectation(row);
+    keys.push_back({.name = std::string(row.key),
+                    .type = std::string(detail::type_of(field)),
+                    .allowed = std::move(allowed),
+                    .initial = detail::toml_value(field),
+                    .applies = detail::condition(row),
+                    .doc = std::string(row.doc)});
+  }
+  return keys;
+}
+
+}  // namespace narae

@@ -1,0 +1,341 @@
+#include "narae/train/summary.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <unordered_set>
+
+#include "narae/graph/attributes.h"
+#include "narae/graph/eval.h"
+#include "narae/graph/grad.h"
+#include "narae/graph/leaves.h"
+#include "narae/graph/module_path.h"
+#include "narae/graph/variable.h"
+#include "narae/nn/loss.h"
+#include "narae/ops/elementwise.h"
+#include "narae/ops/random.h"
+#include "narae/plan/capture.h"
+#include "narae/plan/plan.h"
+
+namespace narae {
+namespace {
+
+// A data leaf without data: enough to write a recipe that nobody computes.
+Tensor placeholder(DType dtype, const Shape& shape) {
+  return Tensor(NodeRef::adopt(detail::create_node(data_op, {dtype, shape}, {}, {})));
+}
+
+// A traced pass sets the training mode, moves running statistics and takes random numbers: all of it is put back.
+class Untouched {
+ public:
+  explicit Untouched(const nn::Module& model) : model_(model), random_(random_state()) {
+    note_modes(model);
+    for (const auto& [name, buffer] : model.named_buffers()) buffers_.emplace_back(buffer, copy(buffer).eval());
+  }
+  Untouched(const Untouched&) = delete;
+  Untouched& operator=(const Untouched&) = delete;
+  ~Untouched() {
+    for (const auto& [module, training] : modes_) module.train(training);
+    for (const auto& [buffer, value] : buffers_) buffer.assign(value);
+    set_random_state(random_);
+  }
+
+ private:
+  // Parents first: setting a module's mode sets that of all below.
+  void note_modes(const nn::Module& module) {
+    modes_.emplace_back(module, module.is_training());
+    for (const auto& [name, child] : module.children()) note_modes(child);
+  }
+
+  nn::Module model_;
+  RandomState random_;
+  std::vector<std::pair<nn::Module, bool>> modes_;
+  std::vector<std::pair<Tensor, Tensor>> buffers_;
+};
+
+// The operators of a recipe in the order in which they were written.
+std::vector<const Node*> operators_of(const Tensor& result) {
+  std::vector<const Node*> stack{result.node()};
+  std::unordered_set<const Node*> seen{result.node()};
+  std::vector<const Node*> found;
+  while (!stack.empty()) {
+    const Node* node = stack.back();
+    stack.pop_back();
+    if (node->op->kind != OpClass::leaf) found.push_back(node);
+    for (const Node* input : node->inputs())
+      if (seen.insert(input).second) stack.push_back(input);
+  }
+  std::sort(found.begin(), found.end(), [](const Node* a, const Node* b) { return a->sequence < b->sequence; });
+  return found;
+}
+
+bool is_product(const Node* node) {
+  return node->op->name == "matmul";
+}
+bool is_linear(const Node* node) {
+  return node->op->name == "linear";
+}
+bool is_convolution(const Node* node) {
+  return node->op->name == "conv2d" || node->op->name == "conv2d_bias";
+}
+bool is_window(const Node* node) {
+  return node->op->name == "max_pool2d" || node->op->name == "avg_pool2d";
+}
+
+std::int64_t multiply_adds_of(const Node* node) {
+  if (is_product(node)) {
+    const auto a = attributes_as<MatmulAttributes>(node->attributes());
+    return node->shape.count() * node->inputs()[0]->shape[a.transpose_a != 0 ? -2 : -1];
+  }
+  if (is_linear(node)) return node->shape.count() * node->inputs()[1]->shape[1];
+  if (is_convolution(node)) {
+    const Shape& w = node->inputs()[1]->shape;
+    return node->shape.count() * w[1] * w[2] * w[3];
+  }
+  return 0;
+}
+
+std::int64_t stored_bytes_of(const Node* node) {
+  const OpClass kind = node->op->kind;
+  if (kind == OpClass::elementwise || kind == OpClass::view || node->op == &output_op) return 0;
+  return node->shape.count() * static_cast<std::int64_t>(size_of(node->dtype));
+}
+
+// out = floor((in + 2 padding - reach) / stride) + 1: what the floor leaves out.
+std::string stride_note(const Node* node) {
+  std::string note;
+  const Shape& x = node->inputs()[0]->shape;
+  for (int i = 0; i < 2; ++i) {
+    std::int64_t stride = 1;
+    std::int64_t room = 0;
+    if (is_convolution(node)) {
+      const auto a = attributes_as<Conv2dAttributes>(node->attributes());
+      stride = a.stride[i];
+      room = x[i + 2] + 2 * a.padding[i] - a.dilation[i] * (node->inputs()[1]->shape[i + 2] - 1) - 1;
+    } else {
+      const auto a = attributes_as<Pool2dAttributes>(node->attributes());
+      stride = a.stride[i];
+      room = x[i + 2] + 2 * a.padding[i] - a.kernel[i];
+    }
+    if (room % stride == 0) continue;
+    note += fmt::format("{}stride {} does not divide {} {}: the last {} {} not read", note.empty() ? "" : "; ", stride,
+                        i == 0 ? "height" : "width", room, room % stride, room % stride == 1 ? "is" : "are");
+  }
+  return note;
+}
+
+struct Part {
+  std::string path;
+  nn::Module module;
+  bool leaf;
+};
+
+void list_parts(const nn::Module& module, const std::string& path, std::vector<Part>& parts) {
+  const auto children = module.children();
+  parts.push_back({path, module, children.empty()});
+  for (const auto& [name, child] : children) list_parts(child, path.empty() ? name : path + "." + name, parts);
+}
+
+// A row of the table under construction.
+struct Row {
+  LayerSummary layer;
+  std::optional<std::uint64_t> first = {};  // number of its first operator
+  bool leaf = false;
+};
+
+void add_operator(Row& row, const Node* node) {
+  if (!row.first) row.first = node->sequence;
+  LayerSummary& layer = row.layer;
+  if (node->op != &output_op || node->integer == 0) layer.output = node->shape;
+  layer.multiply_adds += multiply_adds_of(node);
+  layer.activation_bytes += stored_bytes_of(node);
+  if (layer.note.empty() && (is_convolution(node) || is_window(node))) layer.note = stride_note(node);
+}
+
+// Modules without submodules have one row each; what a larger module computes itself has one for each stretch.
+std::vector<Row> rows_of(const std::vector<Part>& parts, const std::vector<const Node*>& operators) {
+  std::vector<Row> rows;
+  std::map<std::string, std::size_t> row_of_leaf;
+  for (const Part& part : parts) {
+    if (!part.leaf) continue;
+    row_of_leaf[part.path] = rows.size();
+    rows.push_back({.layer = {.name = part.path, .type = part.module.kind(), .details = part.module.details()},
+                    .leaf = true});
+  }
+  std::optional<std::size_t> stretch;
+  for (const Node* node : operators) {
+    const std::string path = module_path(node->module);
+    if (const auto leaf = row_of_leaf.find(path); leaf != row_of_leaf.end()) {
+      add_operator(rows[leaf->second], node);
+      stretch.reset();
+      continue;
+    }
+    if (!stretch || rows[*stretch].layer.name != path) {
+      stretch = rows.size();
+      rows.push_back({.layer = {.name = path}});
+    }
+    std::string& type = rows[*stretch].layer.type;
+    if (node->op != &output_op) type += (type.empty() ? "" : " ") + std::string(node->op->name);
+    add_operator(rows[*stretch], node);
+  }
+  return rows;
+}
+
+// In the order in which they run. A module that wrote nothing (dropout in evaluation) stays behind its predecessor.
+void sort_rows(std::vector<Row>& rows, const Shape& input) {
+  std::uint64_t position = 0;
+  std::vector<std::pair<std::uint64_t, Row>> keyed;
+  for (Row& row : rows) {
+    position = row.first.value_or(position);
+    keyed.emplace_back(position, std::move(row));
+  }
+  std::stable_sort(keyed.begin(), keyed.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  rows.clear();
+  Shape shape = input;
+  for (auto& [key, row] : keyed) {
+    if (!row.first) row.layer.output = shape;
+    shape = row.layer.output;
+    rows.push_back(std::move(row));
+  }
+}
+
+void add_parameters(const nn::Module& model, std::vector<Row>& rows) {
+  std::set<const Node*> seen;
+  for (const auto& [name, tensor] : model.named_parameters()) {
+    if (!seen.insert(tensor.node()).second) continue;
+    const std::size_t dot = name.rfind('.');
+    const std::string path = dot == std::string::npos ? "" : name.substr(0, dot);
+    auto row = std::find_if(rows.begin(), rows.end(), [&](const Row& r) { return r.layer.name == path; });
+    if (row == rows.end()) row = rows.insert(rows.end(), Row{.layer = {.name = path, .type = "parameters"}});
+    row->layer.parameters += tensor.count();
+    if (row->leaf && !row->first) row->layer.note = "takes no part in evaluation";
+  }
+}
+
+std::int64_t bytes_of(const nn::NamedTensors& tensors) {
+  std::set<const Node*> seen;
+  std::int64_t bytes = 0;
+  for (const auto& [name, tensor] : tensors) {
+    if (seen.insert(tensor.node()).second) bytes += tensor.count() * static_cast<std::int64_t>(size_of(tensor.dtype()));
+  }
+  return bytes;
+}
+
+std::string with_separators(std::int64_t number) {
+  std::string digits = std::to_string(number);
+  for (int i = static_cast<int>(digits.size()) - 3; i > 0; i -= 3) digits.insert(static_cast<std::size_t>(i), ",");
+  return digits;
+}
+
+}  // namespace
+
+ModelSummary summarize(const nn::Module& model, const Shape& input, DType dtype) {
+  const Untouched untouched(model);
+  model.eval();
+  const Tensor result = model(placeholder(dtype, input));
+  std::vector<Part> parts;
+  list_parts(model, "", parts);
+  std::vector<Row> rows = rows_of(parts, operators_of(result));
+  sort_rows(rows, input);
+  add_parameters(model, rows);
+
+  ModelSummary summary{.input = input};
+  summary.input_bytes = input.count() * static_cast<std::int64_t>(size_of(dtype));
+  summary.activation_bytes = summary.input_bytes;
+  for (Row& row : rows) {
+    summary.multiply_adds += row.layer.multiply_adds;
+    summary.activation_bytes += row.layer.activation_bytes;
+    summary.layers.push_back(std::move(row.layer));
+  }
+  summary.parameters = model.parameter_count();
+  for (const Tensor& parameter : model.parameters()) summary.trainable_parameters += parameter.count();
+  summary.parameter_bytes = bytes_of(model.named_parameters()) + bytes_of(model.named_buffers());
+  return summary;
+}
+
+TrainingMemory training_memory(const nn::Module& model, const Shape& input, std::int64_t optimizer_state,
+                               DType dtype) {
+  const Untouched untouched(model);
+  model.train();
+  TrainingMemory memory{
+      .parameters = bytes_of(model.named_parameters()) + bytes_of(model.named_buffers()),
+      .optimizer = optimizer_state,
+      .batch = input.count() * static_cast<std::int64_t>(size_of(dtype))};
+
+  std::vector<Assignment> assignments;
+  Tensor loss;
+  {
+    const Tensor logits = model(placeholder(dtype, input));
+    Shape rows;
+    for (int i = 0; i + 1 < logits.rank(); ++i) rows.push_back(logits.shape()[i]);
+    memory.batch += rows.count() * static_cast<std::int64_t>(sizeof(std::int64_t));
+    loss = nn::cross_entropy(logits, placeholder(DType::i64, rows));
+    const std::vector<Tensor> parameters = model.parameters();
+    const Gradients gradients = grad(loss, parameters);
+    for (std::size_t i = 0; i < parameters.size(); ++i) {
+      const Tensor rate = scalar(0.01, parameters[i].dtype());
+      assignments.push_back({parameters[i], parameters[i] - rate * gradients[i]});
+    }
+  }
+  const Tensor targets[] = {loss};
+  const detail::EvaluationRequest request{.targets = targets, .assignments = assignments, .guard = {}};
+  const std::lock_guard lock(detail::graph_mutex());
+  plan::Capture capture;
+  plan::capture(request, capture);
+  const auto plan = plan::build_plan(plan::to_program(capture, request), plan::plan_options());
+  memory.arena = static_cast<std::int64_t>(plan->arena_bytes);
+  for (const std::size_t bytes : plan->buffers) memory.arena += static_cast<std::int64_t>(bytes);
+  return memory;
+}
+
+std::string to_text(const ModelSummary& summary) {
+  struct Line {
+    std::string name, type, output, parameters, multiply_adds, activations, note;
+  };
+  std::vector<Line> lines;
+  lines.push_back({"layer", "type", "output", "parameters", "multiply-adds", "activations", ""});
+  lines.push_back({"input", "", to_string(summary.input), "0", "0", readable_bytes(summary.input_bytes), ""});
+  for (const LayerSummary& layer : summary.layers) {
+    const std::string type = layer.details.empty() ? layer.type : layer.type + "(" + layer.details + ")";
+    lines.push_back({layer.name.empty() ? "." : layer.name, type.size() > 60 ? type.substr(0, 57) + "..." : type,
+                     to_string(layer.output), with_separators(layer.parameters), with_separators(layer.multiply_adds),
+                     readable_bytes(layer.activation_bytes), layer.note});
+  }
+  lines.push_back({"total", "", "", with_separators(summary.parameters), with_separators(summary.multiply_adds),
+                   readable_bytes(summary.activation_bytes), ""});
+  const auto width = [&](std::string Line::* column) {
+    std::size_t most = 0;
+    for (const Line& line : lines) most = std::max(most, (line.*column).size());
+    return most;
+  };
+  std::string text;
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    const Line& l = lines[i];
+    const std::string row =
+        fmt::format("{:<{}}  {:<{}}  {:<{}}  {:>{}}  {:>{}}  {:>{}}", l.name, width(&Line::name), l.type,
+                    width(&Line::type), l.output, width(&Line::output), l.parameters, width(&Line::parameters),
+                    l.multiply_adds, width(&Line::multiply_adds), l.activations, width(&Line::activations));
+    if (i == 1 || i + 1 == lines.size()) text += std::string(row.size(), '-') + "\n";
+    text += row + (l.note.empty() ? "" : "  " + l.note) + "\n";
+  }
+  text += fmt::format("{} parameters ({} trainable), {}\n", with_separators(summary.parameters),
+                      with_separators(summary.trainable_parameters), readable_bytes(summary.parameter_bytes));
+  return text;
+}
+
+std::string readable_bytes(std::int64_t bytes) {
+  constexpr const char* units[] = {"B", "kB", "MB", "GB", "TB"};
+  auto value = static_cast<double>(bytes);
+  std::size_t unit = 0;
+  while (value >= 999.95 && unit + 1 < std::size(units)) {
+    value /= 1000;
+    ++unit;
+  }
+  return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.1f} {}", value, units[unit]);
+}
+
+}  // namespace narae

@@ -1,0 +1,264 @@
+// What the passes make of a recipe: steps, memory and the same bits.
+#include "narae/plan/plan.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "narae/core/log.h"
+#include "narae/core/random.h"
+#include "narae/core/threads.h"
+#include "narae/graph/eval.h"
+#include "narae/graph/grad.h"
+#include "narae/ops/ops.h"
+#include "narae/plan/cache.h"
+
+namespace narae::plan {
+namespace {
+
+Tensor random(const Shape& shape, std::uint64_t stream, DType dtype = DType::f32) {
+  RandomStream numbers(3, stream);
+  Array a = Array::empty(DType::f32, shape);
+  for (float& x : a.mutable_values<float>()) x = numbers.normal();
+  return cast(a, dtype).eval();
+}
+
+std::int64_t steps_named(const std::string& part) {
+  const PlanFacts facts = last_plan();
+  return std::count_if(facts.names.begin(), facts.names.end(),
+                       [&](const std::string& name) { return name.find(part) != std::string::npos; });
+}
+
+std::vector<float> values(const Tensor& x) {
+  return x.to_vector<float>();
+}
+
+/// Computes what `f` writes down; no handle to a part of it is left, so nothing but the result is handed out.
+template <class F>
+std::vector<float> values_of(F f) {
+  const Tensor result = f();
+  return values(result);
+}
+
+/// Runs `f` under other options and puts the old ones back.
+template <class F>
+auto with_options(const PlanOptions& options, F f) {
+  const PlanOptions before = plan_options();
+  set_plan_options(options);
+  auto result = f();
+  set_plan_options(before);
+  return result;
+}
+
+TEST(Plan, AnElementwiseChainIsOneLoop) {
+  const Tensor x = random({5, 100}, 1);
+  const Tensor row = random({100}, 2);
+  const Tensor column = random({5, 1}, 3);
+  static_cast<void>(values(tanh(x * row + column) * 2.0 - x));
+  EXPECT_EQ(last_plan().steps, 1);
+  EXPECT_EQ(last_plan().names[0], "loop[mul add tanh mul sub]");
+}
+
+TEST(Plan, BranchesThatMeetAgainAreOneLoopAndAProductBetweenThemSplitsIt) {
+  const Tensor x = random({8, 8}, 1);
+  const Tensor y = exp(x);
+  static_cast<void>(values_of([&] { return sin(y) + cos(y) * y; }));
+  EXPECT_EQ(last_plan().steps, 1);
+  static_cast<void>(values_of([&] {
+    const Tensor z = exp(x);
+    return sin(z) + matmul(z, z);
+  }));
+  EXPECT_EQ(last_plan().steps, 3) << last_plan().text;  // exp and sin; the product; the sum
+}
+
+TEST(Plan, FusedLoopsGiveTheSameBits) {
+  for (const DType dtype : {DType::f32, DType::f64}) {
+    for (const Shape& shape : {Shape{1}, Shape{7}, Shape{3, 171}, Shape{1025}, Shape{4, 3, 65, 17}}) {
+      const Tensor x = random(shape, 1, dtype);
+      const Tensor y = random(shape, 2, dtype);
+      Shape last_only(std::vector<std::int64_t>(static_cast<std::size_t>(shape.rank()), 1));
+      last_only.set(-1, shape[-1]);
+      const Tensor row = random(last_only, 3, dtype);
+      const auto compute = [&] {
+        const Tensor a = sigmoid(x * y + row);
+        const Tensor b = where(greater(a, 0.5), log1p(a), erf(x) / (a + 1.0));
+        return (maximum(a, b) - sqrt(abs(y)) * exp(-x) + gelu(b)).to_vector<double>();
+      };
+      const auto fused = compute();
+      EXPECT_LE(last_plan().steps, 2);
+      const auto unfused = with_options({.fuse = false}, compute);
+      EXPECT_EQ(fused, unfused) << to_string(shape);
+    }
+  }
+}
+
+TEST(Plan, EqualExpressionsAreComputedOnceAndUnreadOnesNever) {
+  const Tensor x = random({4, 4}, 1);
+  const Tensor unread = matmul(x, x + 5.0);
+  static_cast<void>(values(matmul(x, x) + matmul(x, x)));
+  EXPECT_EQ(steps_named("matmul"), 1);
+}
+
+TEST(Plan, TransposesFoldIntoProducts) {
+  const Tensor a = random({3, 4}, 1);
+  const Tensor b = random({3, 5}, 2);
+  const auto folded = values_of([&] { return matmul(t(a), b); });
+  EXPECT_EQ(last_plan().steps, 1) << last_plan().text;
+  EXPECT_EQ(steps_named("transpose"), 0);
+  const Tensor copied = t(a).eval();
+  const auto plain = values(matmul(copied, b));
+  for (std::size_t i = 0; i < plain.size(); ++i) EXPECT_NEAR(folded[i], plain[i], 1e-5);
+  static_cast<void>(values_of([&] { return t(t(a)) * 1.0; }));
+  EXPECT_EQ(steps_named("transpose"), 0);
+}
+
+TEST(Plan, ReshapesCopyNothing) {
+  const Tensor x = random({6, 4}, 1);
+  static_cast<void>(values_of([&] { return reshape(matmul(x, t(x)), {2, 18}) * 2.0; }));
+  EXPECT_EQ(last_plan().steps, 2) << last_plan().text;
+  EXPECT_EQ(values(reshape(x, {4, 6})), values(x)) << "a view of a leaf is copied out";
+}
+
+TEST(Plan, MemoryOfAChainIsTwoBlocks) {
+  Tensor x = random({64, 64}, 1);
+  for (int i = 0; i < 20; ++i) x = matmul(x, x) * 0.01;
+  static_cast<void>(values(x));
+  EXPECT_LE(last_plan().arena_bytes, 3 * 64 * 64 * 4 + 4096) << "matrices plus a little for scalars and scratch";
+}
+
+TEST(Plan, UpdatesAreMadeInPlace) {
+  const Tensor w = variable(random({32, 32}, 1), {.name = "w"});
+  const Tensor momentum = variable(zeros({32, 32}), {.name = "momentum"});
+  for (int i = 0; i < 2; ++i) {
+    std::vector<Assignment> next;
+    {
+      const Tensor m = momentum * 0.9 + matmul(w, w);
+      next = {{momentum, m}, {w, w - m * 0.1}};
+    }
+    update(next);
+  }
+  EXPECT_EQ(steps_named("copy"), 0) << last_plan().text;
+  EXPECT_EQ(steps_named("loop"), 1) << last_plan().text;
+}
+
+TEST(Plan, AValueReadAfterItsVariableChangesIsComputedFirst) {
+  const Tensor w = variable(Tensor::of({1, 2, 3}), {.name = "w"});
+  const Tensor old_square = w * w;
+  const std::vector<Assignment> next = {{w, w + old_square}};
+  const std::vector<Tensor> also = {old_square};
+  update(next, {}, also);
+  EXPECT_EQ(values(old_square), (std::vector<float>{1, 4, 9}));
+  EXPECT_EQ(values(w), (std::vector<float>{2, 6, 12}));
+}
+
+TEST(Plan, TheReferenceBackendAgrees) {
+  const Tensor x = random({4, 6}, 1);
+  const Tensor w = random({6, 3}, 2);
+  const auto compute = [&] { return values(softmax(matmul(x, w), 1) * exp(-square(sum(x)))); };
+  const auto fast = compute();
+  const auto plain = with_options({.fuse = false, .fast_kernels = false}, compute);
+  for (std::size_t i = 0; i < fast.size(); ++i) EXPECT_NEAR(fast[i], plain[i], 1e-6);
+}
+
+TEST(Plan, SeveralThreadsRunOnePlan) {
+  const Tensor w = random({16, 16}, 2);
+  std::vector<std::vector<float>> results(4);
+  std::vector<std::thread> threads;
+  for (std::size_t k = 0; k < results.size(); ++k) {
+    threads.emplace_back([&, k] {
+      const NoGrad guard;
+      for (int i = 0; i < 50; ++i) results[k] = values(tanh(matmul(random({8, 16}, 7), w)));
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const auto& result : results) EXPECT_EQ(result, results[0]);
+}
+
+TEST(Plan, ThreadsDoNotChangeTheBits) {
+  const int before = thread_count();
+  const Tensor x = random({300, 300}, 1);
+  const auto compute = [&] {
+    return values(concat({reshape(tanh(x) * x + 1.0, {-1}), reshape(sum(x, 1), {-1}), reshape(sum(x), {-1})}, 0));
+  };
+  set_thread_count(1);
+  const auto one = compute();
+  set_thread_count(2);
+  const auto two = compute();
+  set_thread_count(before);
+  EXPECT_EQ(one, two);
+}
+
+TEST(Plan, TheCacheIsBounded) {
+  const std::int64_t before = engine_counts().plans_built;
+  for (std::int64_t n = 1; n <= static_cast<std::int64_t>(PlanCache::capacity) + 10; ++n)
+    static_cast<void>(values(zeros({n}) + 1.0));
+  const std::int64_t built = engine_counts().plans_built - before;
+  EXPECT_GE(built, static_cast<std::int64_t>(PlanCache::capacity));
+  static_cast<void>(values(zeros({static_cast<std::int64_t>(PlanCache::capacity) + 10}) + 1.0));
+  EXPECT_EQ(engine_counts().plans_built - before, built) << "the newest is still there";
+  static_cast<void>(values(zeros({1}) + 1.0));
+  EXPECT_EQ(engine_counts().plans_built - before, built + 1) << "the oldest is gone";
+}
+
+TEST(Plan, ACachedStepAllocatesNothingInTheExecutor) {
+  const Tensor w = variable(random({32, 32}, 1), {.name = "w"});
+  const Tensor x = random({8, 32}, 2);
+  const auto step = [&] {
+    const Tensor loss = mean(square(tanh(matmul(x, w))));
+    Gradients g = grad(loss, {w});
+    const std::vector<Assignment> next = {{w, w - g[0] * 0.1}};
+    g = {};
+    update(next);
+  };
+  for (int i = 0; i < 3; ++i) step();
+  const std::int64_t before = engine_counts().executor_allocations;
+  for (int i = 0; i < 100; ++i) step();
+  EXPECT_EQ(engine_counts().executor_allocations, before);
+}
+
+TEST(Plan, DebugOutputNamesStepsAndPlans) {
+  const int before = debug_level();
+  set_debug_level(4);
+  testing::internal::CaptureStderr();
+  static_cast<void>(values(exp(random({3, 5}, 9)) * 3.0));
+  static_cast<void>(values(exp(random({3, 5}, 9)) * 4.0));
+  const std::string text = testing::internal::GetCapturedStderr();
+  set_debug_level(before);
+  for (const char* part : {"plan miss", "plan hit", "loop[exp mul]", "us", "GFLOP/s", "arena", "output %"}) {
+    EXPECT_NE(text.find(part), std::string::npos) << part << " in\n" << text;
+  }
+}
+
+TEST(Plan, VerifierFindsBrokenPrograms) {
+  Program program;
+  Value leaf;
+  leaf.op = find_op("data");
+  leaf.argument = 0;
+  leaf.signature = {DType::f32, {2}};
+  program.arguments.push_back({Argument::Kind::data, leaf.signature});
+  Value twice;
+  twice.op = find_op("add");
+  twice.signature = leaf.signature;
+  twice.inputs = {0, 0};
+  program.values = {leaf, twice};
+  program.outputs = {1};
+  EXPECT_NO_THROW(verify(program, "test"));
+  program.values[1].inputs = {0, 1};
+  EXPECT_THROW(verify(program, "test"), Error) << "reads itself";
+  program.values[1].inputs = {0, 0};
+  program.values[1].signature.shape = {3};
+  EXPECT_THROW(verify(program, "test"), Error) << "elementwise on two shapes";
+  program.values[1].signature.shape = {2};
+  program.outputs = {7};
+  EXPECT_THROW(verify(program, "test"), Error) << "no such value";
+  program.outputs = {1};
+  program.stores = {{0, 1}};
+  program.arguments[0].signature.dtype = DType::f64;
+  EXPECT_THROW(verify(program, "test"), Error) << "stored as another type";
+}
+
+}  // namespace
+}  // namespace narae::plan
