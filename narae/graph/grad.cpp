@@ -23,6 +23,23 @@ Tensor sum_of(const Tensor& a, const Tensor& b) {
   return apply(add, {a, b});
 }
 
+// While it lives, nodes are marked as written by a reverse sweep, under the path of the forward node's module.
+class WritesBackward {
+ public:
+  explicit WritesBackward(std::uint32_t module)
+      : module_(detail::exchange_module(module)), backward_(detail::exchange_backward(true)) {}
+  ~WritesBackward() {
+    detail::exchange_module(module_);
+    detail::exchange_backward(backward_);
+  }
+  WritesBackward(const WritesBackward&) = delete;
+  WritesBackward& operator=(const WritesBackward&) = delete;
+
+ private:
+  std::uint32_t module_;
+  bool backward_;
+};
+
 // One reverse sweep. Nodes are numbered in post-order (inputs before users); the sweep goes through them backwards.
 class Reverse {
  public:
@@ -153,14 +170,8 @@ class Reverse {
       if (!is_wanted_[i]) incoming[0] = Tensor();
       return;
     }
-    const std::uint32_t outer = detail::exchange_module(node->module);
-    try {
-      rule(*node, results, incoming);
-    } catch (...) {
-      detail::exchange_module(outer);
-      throw;
-    }
-    detail::exchange_module(outer);
+    const WritesBackward scope(node->module);
+    rule(*node, results, incoming);
     if (!is_wanted_[i]) std::fill(incoming.begin(), incoming.end(), Tensor());
   }
 
@@ -321,6 +332,7 @@ std::vector<Tensor> vjp(std::span<const Tensor> outputs, std::span<const Tensor>
                   ", its output " + to_string(outputs[k].shape()));
     }
   }
+  for (const Tensor& output : outputs) output.read()->differentiated = true;
   return Reverse(outputs, cotangents, with_respect_to, {}).run();
 }
 

@@ -10,12 +10,32 @@
 
 namespace narae {
 
-/// What a kernel is made for: an operator at given types and shapes. All values are contiguous and row-major.
+/// The order of a value's elements in memory: row-major (0), or one that a backend chose for itself, such as channels
+/// in blocks of 16 for convolutions. The backend alone knows what its numbers mean.
+enum class Layout : std::int32_t { row_major = 0 };
+
+/// What a kernel is made for: an operator at given types and shapes. Values are contiguous and row-major unless layouts
+/// are given.
 struct KernelRequest {
   const Op* op = nullptr;
   Attributes attributes;
   std::span<const Signature> inputs;
   std::span<const Signature> results;
+  std::span<const Layout> input_layouts = {};   ///< empty: all row-major
+  std::span<const Layout> result_layouts = {};  ///< empty: all row-major
+
+  [[nodiscard]] Layout input_layout(std::size_t i) const {
+    return input_layouts.empty() ? Layout::row_major : input_layouts[i];
+  }
+  [[nodiscard]] Layout result_layout(std::size_t k) const {
+    return result_layouts.empty() ? Layout::row_major : result_layouts[k];
+  }
+};
+
+/// The layouts that an operator is computed fastest in.
+struct LayoutChoice {
+  std::vector<Layout> inputs;
+  std::vector<Layout> results;
 };
 
 /// Memory of one execution, in the order of the operator's inputs and results. Scalars (inputs of shape ()) are
@@ -84,6 +104,18 @@ class NARAE_API Backend {
     Kernel (*make)(const Loop& loop) = nullptr;
   };
   void set_loops(Loops loops) { loops_ = loops; }
+
+  /// Layouts of this backend's own; null members: it has none.
+  struct Layouts {
+    /// Fills in what an operator wants; false: row-major will do.
+    bool (*choose)(const KernelRequest& request, LayoutChoice& choice) = nullptr;
+    /// Elements that a value occupies; more than it has when lanes are padded.
+    std::size_t (*elements)(Layout layout) = nullptr;
+    /// Copies between layouts of one shape; for f32 and bool.
+    Kernel (*reorder)(const Signature& value, Layout from, Layout to) = nullptr;
+  };
+  void set_layouts(Layouts layouts) { layouts_ = layouts; }
+  [[nodiscard]] const Layouts& layouts() const { return layouts_; }
   [[nodiscard]] const Loops& loops() const { return loops_; }
 
  private:
@@ -94,6 +126,7 @@ class NARAE_API Backend {
   std::string_view name_;
   std::vector<Entry> entries_;  // sorted by name
   Loops loops_;
+  Layouts layouts_;
 };
 
 /// The plainest loops for every primitive: the oracle, and what runs where nothing faster exists.

@@ -73,6 +73,8 @@ LocalBlocks& local_blocks() {
   return blocks;
 }
 
+thread_local bool in_reverse_sweep = false;
+
 std::atomic<std::int64_t> alive{0};
 std::atomic<std::uint64_t> created{0};
 
@@ -151,17 +153,23 @@ Node* create_node(const Op& op, const Signature& signature, std::span<Node* cons
   node->input_count = static_cast<std::uint32_t>(inputs.size());
   node->capacity = node->input_count;
   node->module = current_module();
+  node->backward = in_reverse_sweep;
   node->op = &op;
   node->sequence = created.fetch_add(1, std::memory_order_relaxed);
   node->shape = signature.shape;
   auto** slots = reinterpret_cast<Node**>(node + 1);
   for (Node* input : inputs) {
     retain(input);
+    node->backward = node->backward || input->backward;
     *slots++ = input;
   }
   if (!attributes.empty()) std::memcpy(static_cast<void*>(slots), attributes.data(), attributes.size_bytes());
   alive.fetch_add(1, std::memory_order_relaxed);
   return node;
+}
+
+bool exchange_backward(bool backward) {
+  return std::exchange(in_reverse_sweep, backward);
 }
 
 void release_node(Node* node) {

@@ -22,8 +22,10 @@ struct Node {
   DType dtype = DType::f32;
   std::uint8_t size_class = 0;
   std::uint8_t attribute_count = 0;
-  bool dropped = false;  ///< it was computed and its recipe is gone
-  bool ran = false;      ///< some plan has computed it, whether or not the value was kept
+  bool dropped = false;         ///< it was computed and its recipe is gone
+  bool backward = false;        ///< written by a reverse sweep, or from what one wrote
+  bool differentiated = false;  ///< its gradient has been asked for
+  bool ran = false;             ///< some plan has computed it, whether or not the value was kept
   std::uint32_t input_count = 0;
   std::uint32_t module = 0;  ///< path of the module that wrote it (graph/module_path.h)
   const Op* op = nullptr;
@@ -73,6 +75,8 @@ inline void release(Node* node) {
 /// A new node with one reference; takes a reference to each input. `inputs` must be resolved (see resolve()).
 [[nodiscard]] NARAE_API Node* create_node(const Op& op, const Signature& signature, std::span<Node* const> inputs,
                                           Attributes attributes);
+/// Whether nodes that this thread writes belong to a reverse sweep; returns what was set before.
+NARAE_API bool exchange_backward(bool backward);
 /// Lets go of a node's inputs (its recipe), without recursion.
 NARAE_API void drop_inputs(Node* node);
 

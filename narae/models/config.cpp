@@ -1,5 +1,6 @@
 #include "narae/models/config.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "narae/core/error.h"

@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::int64_t smallest = 12;  // below, nothing is left after the second pooling
 
-nn::Conv2d initialized(nn::Conv2d layer, const LeNet5Options& options) {
+nn::Conv2d initialized_conv(nn::Conv2d layer, const LeNet5Options& options) {
   initialize_for(options.activation, layer.weight(), options.gain);
   nn::init::zeros(layer.bias());
   return layer;
@@ -43,10 +43,10 @@ void require(const Shape& input, const LeNet5Options& options) {
 
 nn::Sequential make_features(std::int64_t channels, const LeNet5Options& options) {
   nn::Sequential features;
-  features.push_back(initialized(nn::Conv2d(channels, 6, 5, {.padding = 2}), options));
+  features.push_back(initialized_conv(nn::Conv2d(channels, 6, 5, {.padding = 2}), options));
   push_activation(features, options.activation);
   push_pooling(features, options.activation);
-  features.push_back(initialized(nn::Conv2d(6, 16, 5), options));
+  features.push_back(initialized_conv(nn::Conv2d(6, 16, 5), options));
   push_activation(features, options.activation);
   push_pooling(features, options.activation);
   return features;

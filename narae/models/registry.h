@@ -16,7 +16,7 @@ namespace narae::models {
 /// What decides a network: everything that `make_model` needs.
 struct ModelSpec {
   std::string name = "mlp";
-  Options options = {};  ///< those of the model (ModelInfo::options); the others keep their defaults
+  Options options = {};       ///< those of the model (ModelInfo::options); the others keep their defaults
   Shape input = {1, 28, 28};  ///< one sample: (channels, height, width) or (features)
   std::int64_t num_classes = 10;
 };

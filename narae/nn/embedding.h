@@ -8,7 +8,8 @@ struct EmbeddingOptions {
   DType dtype = default_dtype();
 };
 
-/// Rows of weight: (entries, width), looked up by integers of any shape: (...) -> (..., width). Standard normal at first.
+/// Rows of weight: (entries, width), looked up by integers of any shape: (...) -> (..., width). Standard normal at
+/// first.
 class NARAE_API Embedding : public Module {
  public:
   Embedding(std::int64_t entries, std::int64_t width, const EmbeddingOptions& options = {});

@@ -41,7 +41,8 @@ Array filled(DType dtype, const Shape& shape, const Element& element) {
 // Four random words a block, numbered as the operator random_uniform does; four(words) makes four elements of them.
 template <class Four>
 Array drawn(DType dtype, const Shape& shape, const Four& four) {
-  if (!is_floating(dtype)) throw Error("init: random values of type " + std::string(name_of(dtype)) + "; choose f32 or f64");
+  if (!is_floating(dtype))
+    throw Error("init: random values of type " + std::string(name_of(dtype)) + "; choose f32 or f64");
   Array result = Array::empty(dtype, shape);
   const RandomKey key = next_random_key();
   const auto seed = static_cast<std::uint64_t>(key.seed.to_vector<std::int64_t>()[0]);
@@ -208,7 +209,8 @@ void identity(const Tensor& variable) {
     throw Error("init::identity: variable '" + variable.name() + "' of shape " + narae::to_string(shape) +
                 " is no matrix");
   }
-  variable.assign(filled(variable.dtype(), shape, [&](std::int64_t i) { return i / shape[1] == i % shape[1] ? 1 : 0; }));
+  variable.assign(
+      filled(variable.dtype(), shape, [&](std::int64_t i) { return i / shape[1] == i % shape[1] ? 1 : 0; }));
 }
 
 }  // namespace narae::nn::init

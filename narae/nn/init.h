@@ -44,7 +44,8 @@ NARAE_API void xavier_normal(const Tensor& variable, double gain = 1);
 /// He et al. 2015: variance gain^2 / fan.
 NARAE_API void kaiming_uniform(const Tensor& variable, const KaimingOptions& options = {});
 NARAE_API void kaiming_normal(const Tensor& variable, const KaimingOptions& options = {});
-/// Saxe et al. 2013: orthonormal rows or columns (whichever are fewer) of the weight as (extent 0, the rest), times gain.
+/// Saxe et al. 2013: orthonormal rows or columns (whichever are fewer) of the weight as (extent 0, the rest), times
+/// gain.
 NARAE_API void orthogonal(const Tensor& variable, double gain = 1);
 /// Ones on the diagonal of a matrix, zeros elsewhere (Le, Jaitly and Hinton 2015, recurrent weights).
 NARAE_API void identity(const Tensor& variable);

@@ -9,8 +9,8 @@ struct LinearOptions {
   DType dtype = default_dtype();
 };
 
-/// x weight^T + bias over the last axis: (..., inputs) -> (..., outputs). Parameters weight: (outputs, inputs) and bias:
-/// (outputs), both uniform in +- 1 / sqrt(inputs) at first.
+/// x weight^T + bias over the last axis: (..., inputs) -> (..., outputs). Parameters weight: (outputs, inputs) and
+/// bias: (outputs), both uniform in +- 1 / sqrt(inputs) at first.
 class NARAE_API Linear : public Module {
  public:
   Linear(std::int64_t inputs, std::int64_t outputs, const LinearOptions& options = {});

@@ -168,8 +168,7 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntr
   }
   if (!(target.shape() == rows)) fail("cross_entropy", logits, target, "the target needs shape " + to_string(rows));
   const Tensor numbers = cast(rows.rank() == 1 ? target : reshape(target, {-1}), DType::i64);
-  const Tensor weights =
-      options.class_weights.defined() ? options.class_weights : ones({classes}, logits.dtype());
+  const Tensor weights = options.class_weights.defined() ? options.class_weights : ones({classes}, logits.dtype());
   const Tensor losses = cross_entropy_rows(classes_last(logits), numbers, weights,
                                            scalar(options.label_smoothing, logits.dtype()), options.ignore_index);
   if (options.reduction == Reduction::none) return rows.rank() == 1 ? losses : reshape(losses, rows);

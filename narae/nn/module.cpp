@@ -227,8 +227,8 @@ int Module::freeze(const std::string& pattern, bool frozen) const {
   if (matched == 0) {
     std::vector<std::string> names;
     for (const auto& [name, tensor] : named_parameters()) names.push_back(name);
-    throw Error("freeze: no parameter of this " + kind() + " matches '" + pattern + "'" +
-                did_you_mean(pattern, names) + listed("parameters", names));
+    throw Error("freeze: no parameter of this " + kind() + " matches '" + pattern + "'" + did_you_mean(pattern, names) +
+                listed("parameters", names));
   }
   return matched;
 }

@@ -16,10 +16,12 @@ class NARAE_API Sequential : public Module {
   Sequential() : Module("Sequential") {}
   /// A single Sequential is copied, not wrapped.
   template <class First, class... Others>
-    requires(std::derived_from<std::remove_cvref_t<First>, Module> &&
-             (std::derived_from<std::remove_cvref_t<Others>, Module> && ...) &&
-             !(sizeof...(Others) == 0 && std::same_as<std::remove_cvref_t<First>, Sequential>))
-  explicit Sequential(First&& first, Others&&... others) : Sequential() {
+  requires(std::derived_from<std::remove_cvref_t<First>, Module> &&
+           (std::derived_from<std::remove_cvref_t<Others>, Module> && ...) &&
+           !(sizeof...(Others) == 0 &&
+             std::same_as<std::remove_cvref_t<First>, Sequential>)) explicit Sequential(First&& first,
+                                                                                        Others&&... others)
+      : Sequential() {
     push_back(std::forward<First>(first));
     (push_back(std::forward<Others>(others)), ...);
   }

@@ -33,8 +33,9 @@ Shape output_shape(const char* op, const Shape& x, const Shape& w, const Conv2dA
     fail(op, x, w, std::to_string(a.groups) + " groups divide neither channels nor filters evenly");
   }
   if (w[1] * a.groups != x[1]) {
-    fail(op, x, w, "w is for " + std::to_string(w[1] * a.groups) + " channels in " + std::to_string(a.groups) +
-                       " group(s), x has " + std::to_string(x[1]));
+    fail(op, x, w,
+         "w is for " + std::to_string(w[1] * a.groups) + " channels in " + std::to_string(a.groups) +
+             " group(s), x has " + std::to_string(x[1]));
   }
   Shape result{x[0], w[0], 0, 0};
   for (int i = 0; i < 2; ++i) {
@@ -44,8 +45,9 @@ Shape output_shape(const char* op, const Shape& x, const Shape& w, const Conv2dA
     const std::int64_t reach = a.dilation[i] * (w[i + 2] - 1) + 1;
     const std::int64_t room = x[i + 2] + 2 * a.padding[i] - reach;
     if (w[i + 2] < 1 || room < 0) {
-      fail(op, x, w, "the kernel reaches over " + std::to_string(reach) + ", the padded input has " +
-                         std::to_string(x[i + 2] + 2 * a.padding[i]));
+      fail(op, x, w,
+           "the kernel reaches over " + std::to_string(reach) + ", the padded input has " +
+               std::to_string(x[i + 2] + 2 * a.padding[i]));
     }
     result.set(i + 2, room / a.stride[i] + 1);
   }
@@ -102,11 +104,8 @@ void weight_gradient_gradient(const GradientCase& at, std::span<Tensor> out);
 
 std::vector<Tensor> compose_conv2d_bias(std::span<const Tensor> inputs, Attributes attributes);
 
-const Op& conv2d_op = define_op({.name = "conv2d",
-                                 .kind = OpClass::general,
-                                 .arity = 2,
-                                 .infer = infer_conv2d,
-                                 .gradient = conv2d_gradient});
+const Op& conv2d_op = define_op(
+    {.name = "conv2d", .kind = OpClass::general, .arity = 2, .infer = infer_conv2d, .gradient = conv2d_gradient});
 const Op& conv2d_bias_op = define_op({.name = "conv2d_bias",
                                       .kind = OpClass::fused,
                                       .arity = 3,

@@ -41,10 +41,10 @@ Signature infer(std::span<const Node* const> inputs, bool gradient) {
 
 // The row's share of each class, q_c = w_c e / C + [c = y] w_y (1 - e), and what marks special rows.
 struct Parts {
-  Tensor shares;   // (rows, classes)
-  Tensor valid;    // (rows) boolean: not ignored
-  Tensor poison;   // (rows): 0, or NaN where a target is out of range
-  Tensor hit;      // (rows, classes): 1 at the target
+  Tensor shares;  // (rows, classes)
+  Tensor valid;   // (rows) boolean: not ignored
+  Tensor poison;  // (rows): 0, or NaN where a target is out of range
+  Tensor hit;     // (rows, classes): 1 at the target
 };
 
 Parts parts_of(const Tensor& logits, const Tensor& target, const Tensor& weights, const Tensor& smoothing,

@@ -43,11 +43,8 @@ Signature infer_matmul(std::span<const Node* const> inputs, Attributes attribute
 
 void matmul_gradient(const GradientCase& at, std::span<Tensor> out);
 
-const Op& matmul_op = define_op({.name = "matmul",
-                                 .kind = OpClass::general,
-                                 .arity = 2,
-                                 .infer = infer_matmul,
-                                 .gradient = matmul_gradient});
+const Op& matmul_op = define_op(
+    {.name = "matmul", .kind = OpClass::general, .arity = 2, .infer = infer_matmul, .gradient = matmul_gradient});
 
 // op(a) op(b) of equal axes in front, as one node.
 Tensor product(const Tensor& a, const Tensor& b, bool transpose_a, bool transpose_b) {
@@ -133,8 +130,11 @@ Tensor matmul(const Tensor& a, const Tensor& b, const MatmulOptions& options) {
     throw Error("matmul: " + describe("a", a.dtype(), a.shape()) + ", " + describe("b", b.dtype(), b.shape()) +
                 ": a scalar has no matrix product; use *");
   }
-  if (a.rank() == 1) return squeeze(matmul(reshape(a, Shape{1, a.size(0)}), b, {.transpose_b = options.transpose_b}), b.rank() == 1 ? 0 : -2);
-  if (b.rank() == 1) return squeeze(matmul(a, reshape(b, Shape{b.size(0), 1}), {.transpose_a = options.transpose_a}), -1);
+  if (a.rank() == 1)
+    return squeeze(matmul(reshape(a, Shape{1, a.size(0)}), b, {.transpose_b = options.transpose_b}),
+                   b.rank() == 1 ? 0 : -2);
+  if (b.rank() == 1)
+    return squeeze(matmul(a, reshape(b, Shape{b.size(0), 1}), {.transpose_a = options.transpose_a}), -1);
 
   if (b.rank() == 2 && a.rank() > 2 && !options.transpose_a) {
     const Tensor y = product(as_rows(a), b, false, options.transpose_b);

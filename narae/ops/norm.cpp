@@ -223,7 +223,8 @@ std::vector<Tensor> compose_layer_norm(std::span<const Tensor> inputs, Attribute
   return {y + broadcast_to(inputs[2], x.shape()), mean, rstd};
 }
 
-// With h = (x - mean) rstd and g = gamma dy: dx = rstd (g - mean(g) - h mean(g h)), dgamma = sum(dy h), dbeta = sum(dy).
+// With h = (x - mean) rstd and g = gamma dy: dx = rstd (g - mean(g) - h mean(g h)), dgamma = sum(dy h), dbeta =
+// sum(dy).
 std::vector<Tensor> compose_layer_norm_gradient(std::span<const Tensor> inputs, Attributes attributes) {
   const Tensor& x = inputs[0];
   const Tensor& dy = inputs[4];

@@ -30,8 +30,10 @@ Shape with_plane(const Shape& shape, std::int64_t height, std::int64_t width) {
 Shape pooled_shape(const char* op, const Shape& x, const Pool2dAttributes& a) {
   Shape result = x;
   for (int i = 0; i < 2; ++i) {
-    const auto fail = [&](const std::string& why) { throw Error(std::string(op) + ": x has shape " + to_string(x) + ", the kernel " +
-                  to_string(Shape{a.kernel[0], a.kernel[1]}) + ": " + why); };
+    const auto fail = [&](const std::string& why) {
+      throw Error(std::string(op) + ": x has shape " + to_string(x) + ", the kernel " +
+                  to_string(Shape{a.kernel[0], a.kernel[1]}) + ": " + why);
+    };
     if (a.kernel[i] < 1 || a.stride[i] < 1) fail("kernel and stride must be at least 1");
     if (a.padding[i] < 0 || 2 * a.padding[i] > a.kernel[i]) {
       fail("a padding of " + std::to_string(a.padding[i]) + " is not between 0 and half the kernel");
@@ -58,8 +60,7 @@ Signature infer_max_pool(std::span<const Node* const> inputs, Attributes attribu
 
 Signature infer_avg_pool(std::span<const Node* const> inputs, Attributes attributes, int) {
   require_planes("avg_pool2d", *inputs[0]);
-  return {inputs[0]->dtype,
-          pooled_shape("avg_pool2d", inputs[0]->shape, attributes_as<Pool2dAttributes>(attributes))};
+  return {inputs[0]->dtype, pooled_shape("avg_pool2d", inputs[0]->shape, attributes_as<Pool2dAttributes>(attributes))};
 }
 
 Signature infer_avg_pool_gradient(std::span<const Node* const> inputs, Attributes attributes, int) {
@@ -113,7 +114,8 @@ void require_indices(const char* op, const Node& values, const Node& indices, bo
 Signature infer_unpool(std::span<const Node* const> inputs, Attributes attributes, int) {
   require_indices("max_unpool2d", *inputs[0], *inputs[1], true);
   const auto a = attributes_as<PlaneAttributes>(attributes);
-  if (a.height < 0 || a.width < 0) throw Error("max_unpool2d: the size " + to_string(Shape{a.height, a.width}) + " is negative");
+  if (a.height < 0 || a.width < 0)
+    throw Error("max_unpool2d: the size " + to_string(Shape{a.height, a.width}) + " is negative");
   return {inputs[0]->dtype, with_plane(inputs[0]->shape, a.height, a.width)};
 }
 
@@ -132,11 +134,12 @@ void adaptive_avg_gradient_gradient(const GradientCase& at, std::span<Tensor> ou
 
 const Op& max_pool_op =
     define_op({.name = "max_pool2d", .results = 2, .infer = infer_max_pool, .gradient = max_pool_gradient});
-const Op& adaptive_max_op =
-    define_op({.name = "adaptive_max_pool2d", .results = 2, .infer = infer_adaptive_max, .gradient = max_pool_gradient});
+const Op& adaptive_max_op = define_op(
+    {.name = "adaptive_max_pool2d", .results = 2, .infer = infer_adaptive_max, .gradient = max_pool_gradient});
 const Op& unpool_op =
     define_op({.name = "max_unpool2d", .arity = 2, .infer = infer_unpool, .gradient = unpool_gradient});
-const Op& select_op = define_op({.name = "pool_select", .arity = 2, .infer = infer_select, .gradient = select_gradient});
+const Op& select_op =
+    define_op({.name = "pool_select", .arity = 2, .infer = infer_select, .gradient = select_gradient});
 const Op& avg_pool_op = define_op({.name = "avg_pool2d", .infer = infer_avg_pool, .gradient = avg_pool_gradient});
 const Op& avg_pool_gradient_op = define_op(
     {.name = "avg_pool2d_gradient", .infer = infer_avg_pool_gradient, .gradient = avg_pool_gradient_gradient});
@@ -215,8 +218,7 @@ Tensor max_unpool2d(const Tensor& y, const Tensor& indices, Size2d size) {
 }
 
 Tensor avg_pool2d(const Tensor& x, Size2d kernel, const AvgPool2dOptions& options) {
-  const auto words =
-      attributes_of(kernel, options.stride.value_or(kernel), options.padding, options.count_include_pad);
+  const auto words = attributes_of(kernel, options.stride.value_or(kernel), options.padding, options.count_include_pad);
   return apply(avg_pool_op, {x}, words_of(words));
 }
 

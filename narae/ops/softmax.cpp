@@ -67,26 +67,30 @@ std::vector<Tensor> compose_log_softmax_gradient(std::span<const Tensor> inputs,
 void softmax_gradient(const GradientCase& at, std::span<Tensor> out);
 void log_softmax_gradient(const GradientCase& at, std::span<Tensor> out);
 
-const Op& softmax_op = define_op({.name = "softmax",
-                                  .kind = OpClass::fused,
-                                  .infer = [](Inputs in, Attributes a, int) { return same_as_inputs("softmax", in, a); },
-                                  .gradient = softmax_gradient,
-                                  .compose = compose_softmax});
-const Op& log_softmax_op = define_op({.name = "log_softmax",
-                                      .kind = OpClass::fused,
-                                      .infer = [](Inputs in, Attributes a, int) { return same_as_inputs("log_softmax", in, a); },
-                                      .gradient = log_softmax_gradient,
-                                      .compose = compose_log_softmax});
-const Op& softmax_gradient_op = define_op({.name = "softmax_gradient",
-                                           .kind = OpClass::fused,
-                                           .arity = 2,
-                                           .infer = [](Inputs in, Attributes a, int) { return same_as_inputs("softmax_gradient", in, a); },
-                                           .compose = compose_softmax_gradient});
-const Op& log_softmax_gradient_op = define_op({.name = "log_softmax_gradient",
-                                               .kind = OpClass::fused,
-                                               .arity = 2,
-                                               .infer = [](Inputs in, Attributes a, int) { return same_as_inputs("log_softmax_gradient", in, a); },
-                                               .compose = compose_log_softmax_gradient});
+const Op& softmax_op =
+    define_op({.name = "softmax",
+               .kind = OpClass::fused,
+               .infer = [](Inputs in, Attributes a, int) { return same_as_inputs("softmax", in, a); },
+               .gradient = softmax_gradient,
+               .compose = compose_softmax});
+const Op& log_softmax_op =
+    define_op({.name = "log_softmax",
+               .kind = OpClass::fused,
+               .infer = [](Inputs in, Attributes a, int) { return same_as_inputs("log_softmax", in, a); },
+               .gradient = log_softmax_gradient,
+               .compose = compose_log_softmax});
+const Op& softmax_gradient_op =
+    define_op({.name = "softmax_gradient",
+               .kind = OpClass::fused,
+               .arity = 2,
+               .infer = [](Inputs in, Attributes a, int) { return same_as_inputs("softmax_gradient", in, a); },
+               .compose = compose_softmax_gradient});
+const Op& log_softmax_gradient_op =
+    define_op({.name = "log_softmax_gradient",
+               .kind = OpClass::fused,
+               .arity = 2,
+               .infer = [](Inputs in, Attributes a, int) { return same_as_inputs("log_softmax_gradient", in, a); },
+               .compose = compose_log_softmax_gradient});
 
 void softmax_gradient(const GradientCase& at, std::span<Tensor> out) {
   if (at.needs[0]) out[0] = apply(softmax_gradient_op, {at.results[0], at.cotangents[0]}, at.attributes);

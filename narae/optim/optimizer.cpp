@@ -141,8 +141,7 @@ StepResult Optimizer::step(Gradients gradients) {
       updated.push_back(&p);
       Next next = next_of(p, own[i]);
       assignments.push_back({p.value, std::move(next.value)});
-      for (std::size_t k = 0; k < p.state.size(); ++k)
-        assignments.push_back({p.state[k], std::move(next.state[k])});
+      for (std::size_t k = 0; k < p.state.size(); ++k) assignments.push_back({p.state[k], std::move(next.state[k])});
     }
   }
   UpdateResult outcome;

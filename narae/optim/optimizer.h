@@ -21,8 +21,8 @@ using StateDict = std::vector<std::pair<std::string, Array>>;
 /// Parameters that are updated alike.
 struct ParameterGroup {
   std::vector<Tensor> parameters;
-  double lr_scale = 1;                       ///< factor of the optimiser's learning rate
-  std::optional<double> weight_decay = {};   ///< the optimiser's unless given
+  double lr_scale = 1;                      ///< factor of the optimiser's learning rate
+  std::optional<double> weight_decay = {};  ///< the optimiser's unless given
 };
 
 /// What an optimiser updates: `model.parameters()`, or groups.
@@ -30,6 +30,7 @@ struct ParameterGroups {
   ParameterGroups(std::vector<Tensor> parameters)  // NOLINT(google-explicit-constructor)
       : groups{{.parameters = std::move(parameters)}} {}
   ParameterGroups(std::vector<ParameterGroup> list) : groups(std::move(list)) {}  // NOLINT(google-explicit-constructor)
+  ParameterGroups(std::initializer_list<Tensor> parameters) : ParameterGroups(std::vector<Tensor>(parameters)) {}
   ParameterGroups(std::initializer_list<ParameterGroup> list) : groups(list) {}
 
   std::vector<ParameterGroup> groups;

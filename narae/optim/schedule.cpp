@@ -75,8 +75,8 @@ Schedule Schedule::warmup(std::int64_t warmup, const Schedule& after, std::int64
 }
 
 Schedule Schedule::warmup_cosine(double lr, const WarmupCosine& options) {
-  require(options.steps > options.warmup, "a warm-up of " + std::to_string(options.warmup) + " steps leaves none of " +
-                                              std::to_string(options.steps));
+  require(options.steps > options.warmup,
+          "a warm-up of " + std::to_string(options.warmup) + " steps leaves none of " + std::to_string(options.steps));
   const Schedule after = cosine(lr, {.steps = options.steps - options.warmup, .minimum = options.minimum});
   return warmup(options.warmup, after, options.first);
 }

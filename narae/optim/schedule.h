@@ -31,10 +31,10 @@ struct WarmupCosine {
 };
 struct OneCycle {
   std::int64_t steps = 1;
-  double warm_fraction = 0.3;      ///< of the steps, spent increasing
-  double div_factor = 25;          ///< the first rate is the highest over this
-  double final_div_factor = 1e4;   ///< the last rate is the first over this
-  bool linear = false;             ///< straight lines instead of half cosines
+  double warm_fraction = 0.3;     ///< of the steps, spent increasing
+  double div_factor = 25;         ///< the first rate is the highest over this
+  double final_div_factor = 1e4;  ///< the last rate is the first over this
+  bool linear = false;            ///< straight lines instead of half cosines
 };
 
 /// A learning rate as a pure function of the step (or of the epoch), counted from 0: a value that may be copied, and

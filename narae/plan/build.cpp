@@ -133,6 +133,9 @@ class Builder {
   Kernel kernel_for(int v) {
     Value& value = p_.at(v);
     if (value.loop) return cpu_backend().loops().make(*value.loop);
+    if (value.op == &reorder_op) {
+      return cpu_backend().layouts().reorder(value.signature, p_.at(value.inputs[0]).layout(), value.layout());
+    }
     if (value.kernel) return std::move(value.kernel);
     RequestStorage storage;
     const KernelRequest request = request_for(p_, v, storage);
@@ -163,11 +166,11 @@ class Builder {
       draft.step.module = value.module;
       for (const int input : value.inputs) {
         draft.inputs.push_back(result_storage(input, 0));
-        draft.step.bytes += static_cast<double>(bytes_of(p_.at(input).signature));
+        draft.step.bytes += static_cast<double>(at(draft.inputs.back()).bytes);
       }
       for (int k = 0; k < value.result_count(); ++k) {
         Storage s;
-        s.bytes = bytes_of(value.result(k));
+        s.bytes = bytes_of(value, k);
         s.first = static_cast<int>(drafts_.size());
         s.last = s.first;
         storage_of_[i].push_back(add_storage(s));

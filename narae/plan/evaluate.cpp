@@ -42,7 +42,7 @@ std::vector<std::vector<Tensor>> keep_for_gradients(const Capture& c, const deta
   std::vector<std::vector<Tensor>> kept;
   if (!gradients_enabled()) return kept;
   for (Node* node : c.outputs) {
-    if (!is_floating(node->dtype)) continue;
+    if (!is_floating(node->dtype) || node->backward || node->differentiated) continue;
     const std::vector<Tensor> output = {Tensor(NodeRef::share(node))};
     const std::vector<Tensor> variables = trainable_variables_of(output[0]);
     if (!stays_differentiable(variables, request)) continue;
@@ -53,6 +53,7 @@ std::vector<std::vector<Tensor>> keep_for_gradients(const Capture& c, const deta
     } catch (const Error&) {
       // Not differentiable: then nothing needs to be kept for it.
     }
+    node->differentiated = false;  // the user has not asked yet
   }
   return kept;
 }

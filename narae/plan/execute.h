@@ -10,9 +10,9 @@ namespace narae::plan {
 
 /// What an execution hands back.
 struct Execution {
-  std::vector<Buffer> buffers;  ///< of the outputs
-  bool applied = true;          ///< the guard let the stores happen
-  std::string first_non_finite; ///< "module: step" when it did not
+  std::vector<Buffer> buffers;   ///< of the outputs
+  bool applied = true;           ///< the guard let the stores happen
+  std::string first_non_finite;  ///< "module: step" when it did not
 };
 
 /// Runs a plan on the arguments of a capture; the storage of variables is updated in place.

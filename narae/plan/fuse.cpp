@@ -132,7 +132,7 @@ class Fusion {
         const int g = groups_.of(input);
         const Value& leader = program_.at(g);
         if (!in_loop_[static_cast<std::size_t>(g)] || leader.late != value.late) continue;
-        if (!(leader.signature.shape == value.signature.shape)) continue;
+        if (!(leader.signature.shape == value.signature.shape) || leader.layout() != value.layout()) continue;
         DType& mine = type_[static_cast<std::size_t>(groups_.of(v))];
         const DType theirs = type_[static_cast<std::size_t>(g)];
         if (mine != theirs && mine != DType::boolean && theirs != DType::boolean) continue;
@@ -231,6 +231,9 @@ class Fusion {
     value.signature = program_.at(results[0]).signature;
     if (results.size() > 1)
       for (const int r : results) value.results.push_back(program_.at(r).signature);
+    if (program_.at(results[0]).layout() != Layout::row_major) {
+      value.layouts.assign(results.size(), program_.at(results[0]).layout());
+    }
     value.loop = std::make_shared<const Loop>(std::move(loop));
     const bool late = value.late;
     const int tuple = append(std::move(value), results.size() == 1 ? results[0] : -1, members.back());
@@ -241,6 +244,7 @@ class Fusion {
       projection.signature = program_.at(results[k]).signature;
       projection.inputs = {-1 - tuple};
       projection.attributes = {static_cast<std::int64_t>(k)};
+      projection.layouts = program_.at(results[k]).layouts;
       projection.late = late;
       append(std::move(projection), results[k], members.back());
     }

@@ -6,10 +6,8 @@ namespace narae::plan {
 
 std::span<const Pass> passes() {
   static constexpr std::array list = {
-      Pass{"expand", expand},
-      Pass{"simplify", simplify},
-      Pass{"fuse", fuse},
-      Pass{"schedule", schedule},
+      Pass{"expand", expand}, Pass{"simplify", simplify}, Pass{"layout", layout},
+      Pass{"fuse", fuse},     Pass{"schedule", schedule},
   };
   return list;
 }

@@ -9,6 +9,7 @@ namespace narae::plan {
 /// What the passes may do; tests switch parts off to compare.
 struct PlanOptions {
   bool fuse = true;          ///< elementwise chains become loops
+  bool layouts = true;       ///< convolutions keep layouts of the backend's own
   bool fast_kernels = true;  ///< the cpu backend; without it everything runs on the reference backend
 };
 [[nodiscard]] NARAE_API PlanOptions plan_options();
@@ -19,6 +20,8 @@ NARAE_API void set_plan_options(const PlanOptions& options);
 void expand(Program& program, const PlanOptions& options);
 /// Dead code, common subexpressions, transposes folded into products, casts and reshapes that do nothing.
 void simplify(Program& program, const PlanOptions& options);
+/// Lets convolutions and what lies between them keep the backend's own layouts, with reorders where layouts meet.
+void layout(Program& program, const PlanOptions& options);
 /// Marks what may wait for the guard, and turns chains of elementwise operators into loops.
 void fuse(Program& program, const PlanOptions& options);
 /// Orders the values: as they were written, what stores into variables last.

@@ -21,6 +21,16 @@ std::string text_of(const Signature& s) {
 
 const Op& loop_op = define_op({.name = "loop", .kind = OpClass::general, .arity = -1, .infer = loop_signature});
 
+const Op& reorder_op = define_op({.name = "reorder", .kind = OpClass::general, .arity = 1, .infer = loop_signature});
+
+std::size_t bytes_of(const Value& value, int k) {
+  const Signature& s = value.result(k);
+  const bool own = value.layout(k) != Layout::row_major;
+  const std::size_t count =
+      own ? cpu_backend().layouts().elements(value.layout(k)) : static_cast<std::size_t>(s.shape.count());
+  return count * size_of(s.dtype);
+}
+
 void verify(const Program& program, const char* after) {
   const auto fail = [&](int v, const std::string& what) {
     throw Error(fmt::format("plan: after {}: value {}: {}\n{}", after, v, what, to_string(program)));
@@ -49,12 +59,20 @@ void verify(const Program& program, const char* after) {
         if (!(program.at(input).signature.shape == value.signature.shape)) fail(v, "elementwise on different shapes");
       }
     }
+    const bool knows_layouts = value.op == &reorder_op || value.op == &output_op || !value.layouts.empty() ||
+                               value.op->kind == OpClass::general || value.op->kind == OpClass::fused;
+    for (const int input : value.inputs) {
+      if (program.at(input).layout() != Layout::row_major && !knows_layouts) fail(v, "reads a layout it does not know");
+    }
     if (value.op == &loop_op && value.loop->inputs.size() != value.inputs.size()) fail(v, "loop inputs");
   }
-  for (const int v : program.outputs)
+  for (const int v : program.outputs) {
     if (v < 0 || v >= n || program.at(v).result_count() > 1) fail(v, "bad output");
+    if (program.at(v).layout() != Layout::row_major) fail(v, "an output in a layout of the backend's");
+  }
   for (const Store& s : program.stores) {
     if (s.value < 0 || s.value >= n) fail(s.value, "bad store");
+    if (program.at(s.value).layout() != Layout::row_major) fail(s.value, "a store in a layout of the backend's");
     const Signature& to = program.arguments[static_cast<std::size_t>(s.argument)].signature;
     const Signature& from = program.at(s.value).signature;
     if (!(to.shape == from.shape) || to.dtype != from.dtype)
@@ -88,6 +106,7 @@ std::string to_string(const Program& program) {
       }
       text += "]";
     }
+    if (value.layout() != Layout::row_major) text += fmt::format(" layout {}", static_cast<int>(value.layout()));
     if (value.late) text += " late";
     if (value.module != 0) text += "  // " + module_path(value.module);
     text += '\n';
@@ -111,11 +130,16 @@ std::vector<int> count_uses(const Program& program) {
 
 KernelRequest request_for(const Program& program, int v, RequestStorage& storage) {
   const Value& value = program.at(v);
-  storage.inputs.clear();
-  storage.results.clear();
-  for (const int input : value.inputs) storage.inputs.push_back(program.at(input).signature);
-  for (int k = 0; k < value.result_count(); ++k) storage.results.push_back(value.result(k));
-  return {value.op, value.attributes, storage.inputs, storage.results};
+  storage = {};
+  for (const int input : value.inputs) {
+    storage.inputs.push_back(program.at(input).signature);
+    storage.input_layouts.push_back(program.at(input).layout());
+  }
+  for (int k = 0; k < value.result_count(); ++k) {
+    storage.results.push_back(value.result(k));
+    storage.result_layouts.push_back(value.layout(k));
+  }
+  return {value.op, value.attributes, storage.inputs, storage.results, storage.input_layouts, storage.result_layouts};
 }
 
 }  // namespace narae::plan

@@ -24,9 +24,13 @@ struct Value {
   std::int64_t integer_constant = 0;
   std::shared_ptr<const Loop> loop{};  ///< of a fused loop (op == loop_op)
   Kernel kernel{};                     ///< chosen already by a pass
+  std::vector<Layout> layouts{};       ///< of each result; empty: row-major
   bool late = false;                   ///< only the new values of variables depend on it: may run after the guard
 
   [[nodiscard]] int result_count() const { return results.empty() ? 1 : static_cast<int>(results.size()); }
+  [[nodiscard]] Layout layout(int k = 0) const {
+    return layouts.empty() ? Layout::row_major : layouts[static_cast<std::size_t>(k)];
+  }
   [[nodiscard]] const Signature& result(int k) const {
     return results.empty() ? signature : results[static_cast<std::size_t>(k)];
   }
@@ -59,6 +63,12 @@ struct Program {
 /// Several elementwise operators in one loop (made by fuse.cpp).
 extern const Op& loop_op;
 
+/// A value in another layout (made by layout.cpp).
+extern const Op& reorder_op;
+
+/// Bytes of result k of a value, in its layout.
+[[nodiscard]] std::size_t bytes_of(const Value& value, int k);
+
 /// Throws Error (a defect of ours) when a program breaks its rules; `after` names the pass that ran last.
 void verify(const Program& program, const char* after);
 
@@ -72,6 +82,8 @@ void verify(const Program& program, const char* after);
 struct RequestStorage {
   std::vector<Signature> inputs;
   std::vector<Signature> results;
+  std::vector<Layout> input_layouts;
+  std::vector<Layout> result_layouts;
 };
 [[nodiscard]] KernelRequest request_for(const Program& program, int v, RequestStorage& storage);
 

@@ -1,11 +1,12 @@
 #include "narae/train/recipe.h"
 
+#include <toml++/toml.h>
 #include <algorithm>
 #include <filesystem>
-#include <toml++/toml.h>
 
 #include "narae/core/error.h"
 #include "narae/core/files.h"
+#include "narae/models/registry.h"
 #include "narae/train/recipe_keys.h"
 
 namespace narae {
@@ -32,6 +33,9 @@ std::string shown(std::string_view text) {
 std::vector<std::string> key_names() {
   std::vector<std::string> names;
   for (const RecipeRow& row : detail::recipe_rows()) names.emplace_back(row.key);
+  for (const models::ModelInfo& model : models::models()) {
+    for (const models::ModelOption& option : model.options) names.push_back(std::string(model_prefix) + option.name);
+  }
   return names;
 }
 
@@ -58,12 +62,12 @@ std::string name_complaint(const std::string& name) {
 void set_text(const RecipeRow& row, std::string& field, const std::string& value, const std::string& where) {
   const std::string key(row.key);
   if (!row.choices.empty() && std::find(row.choices.begin(), row.choices.end(), value) == row.choices.end()) {
-    complain(where, key + " = " + shown(value) + " must be " + detail::expectation(row) +
-                        did_you_mean(value, row.choices));
+    complain(where,
+             key + " = " + shown(value) + " must be " + detail::expectation(row) + did_you_mean(value, row.choices));
   }
   if (key == "name") {
     if (const std::string bad = name_complaint(value); !bad.empty()) complain(where, "name " + bad);
-  } else if (value.empty() && key != "description") {
+  } else if (Recipe defaults; value.empty() && !std::get<std::string*>(row.field(defaults))->empty()) {
     complain(where, key + " must not be empty");
   }
   field = value;
@@ -85,9 +89,7 @@ struct Setter {
   const toml::node& value;
   const std::string& where;
 
-  [[noreturn]] void wrong() const {
-    complain(where, std::string(row.key) + " must be " + detail::expectation(row));
-  }
+  [[noreturn]] void wrong() const { complain(where, std::string(row.key) + " must be " + detail::expectation(row)); }
   void operator()(bool* field) const {
     if (!value.is_boolean()) wrong();
     *field = value.as_boolean()->get();
@@ -99,7 +101,7 @@ struct Setter {
     *field = number;
   }
   template <class T>
-    requires std::is_floating_point_v<T>
+  requires std::is_floating_point_v<T>
   void operator()(T* field) const {
     if (!value.is_number()) wrong();
     const double number =
@@ -163,6 +165,41 @@ void set_value(Recipe& recipe, const std::string& key, const toml::node& value, 
 
 // Which keys were given, and where.
 using Given = std::vector<std::pair<std::string, std::string>>;
+
+const std::string* place_of(const Given& given, const std::string& key) {
+  const auto found = std::find_if(given.begin(), given.end(), [&](const auto& g) { return g.first == key; });
+  return found == given.end() ? nullptr : &found->second;
+}
+
+// Completes the model's options by its defaults. Those that were not asked for now and don't fit the model go.
+void resolve_model(Recipe& recipe, const Given& given) {
+  const auto attempt = [&](const Options& options, const std::string* where) {
+    try {
+      return models::resolved({.name = recipe.model.name, .options = options}).options;
+    } catch (const UsageError& error) {
+      if (where == nullptr) throw;
+      complain(*where, error.what());
+    }
+  };
+  const Options defaults = attempt({}, place_of(given, "model.name"));
+  Options accepted;
+  for (auto& [name, value] : recipe.model.options) {
+    const auto same = [&](const auto& o) { return o.first == name; };
+    const auto known = std::find_if(defaults.begin(), defaults.end(), same);
+    if (known != defaults.end() && std::holds_alternative<std::vector<std::int64_t>>(known->second)) {
+      if (const auto* one = std::get_if<std::int64_t>(&value)) value = std::vector<std::int64_t>{*one};
+    }
+    const std::string* where = place_of(given, "model." + name);
+    try {
+      static_cast<void>(attempt({{name, value}}, where));
+    } catch (const UsageError&) {
+      if (where != nullptr) throw;
+      continue;
+    }
+    accepted.emplace_back(name, value);
+  }
+  recipe.model.options = attempt(accepted, nullptr);
+}
 
 void check(const Recipe& recipe, const Given& given) {
   for (const auto& [key, where] : given) {
@@ -254,8 +291,7 @@ void reset_without_effect(Recipe& recipe) {
   Recipe defaults;
   for (const RecipeRow& row : detail::recipe_rows()) {
     if (detail::applies(row, recipe)) continue;
-    std::visit(
-        [&](auto* field) { *field = *std::get<decltype(field)>(row.field(defaults)); }, row.field(recipe));
+    std::visit([&](auto* field) { *field = *std::get<decltype(field)>(row.field(defaults)); }, row.field(recipe));
   }
 }
 
@@ -272,6 +308,7 @@ Recipe parse_recipe(std::string_view text, const std::string& file) {
     complain(place(file, error.source()), "not a TOML file: " + reason);
   }
   check(recipe, given);
+  resolve_model(recipe, given);
   if (recipe.name.empty()) {
     const std::string stem = fs::path(file).stem().string();
     recipe.name = name_complaint(stem).empty() ? stem : "recipe";
@@ -295,8 +332,8 @@ Recipe load_recipe(const std::string& name_or_path) {
   }
   std::vector<std::string_view> names;
   for (const BuiltinRecipe& builtin : builtin_recipes()) names.push_back(builtin.name);
-  throw UsageError("unknown recipe '" + name_or_path + "'" + did_you_mean(name_or_path, names) + " (there are: " +
-                   names_of_builtin() + "; or the path of a TOML file)");
+  throw UsageError("unknown recipe '" + name_or_path + "'" + did_you_mean(name_or_path, names) +
+                   " (there are: " + names_of_builtin() + "; or the path of a TOML file)");
 }
 
 void apply_overrides(Recipe& recipe, std::span<const std::string> overrides) {
@@ -305,6 +342,7 @@ void apply_overrides(Recipe& recipe, std::span<const std::string> overrides) {
   for (const std::string& text : overrides) changed = with_override(std::move(changed), text, given);
   check(changed, given);
   reset_without_effect(changed);
+  resolve_model(changed, given);
   recipe = std::move(changed);
 }
 
@@ -312,45 +350,29 @@ void apply_override(Recipe& recipe, const std::string& override_text) {
   apply_overrides(recipe, std::span(&override_text, 1));
 }
 
-std::string to_toml(const Recipe& recipe) {
+std::vector<std::pair<std::string, std::string>> recipe_values(const Recipe& recipe) {
   Recipe source = recipe;  // fields are handed out for writing
-  std::string text;
-  std::string section;
+  std::vector<std::pair<std::string, std::string>> values;
   for (const RecipeRow& row : detail::recipe_rows()) {
     if (!detail::applies(row, recipe)) continue;
-    const std::size_t dot = row.key.rfind('.');
-    const std::string own(dot == std::string_view::npos ? "" : row.key.substr(0, dot));
-    if (own != section) text += "\n[" + own + "]\n";
-    section = own;
-    text += std::string(row.key.substr(dot == std::string_view::npos ? 0 : dot + 1)) + " = " +
-            detail::toml_value(row.field(source)) + "\n";
-    if (row.key == "model.name") {
-      for (const auto& [name, value] : recipe.model.options) {
-        text += name + " = " + detail::toml_value(value) + "\n";
-      }
+    values.emplace_back(row.key, detail::toml_value(row.field(source)));
+    if (row.key != "model.name") continue;
+    for (const auto& [name, value] : recipe.model.options) {
+      values.emplace_back(std::string(model_prefix) + name, detail::toml_value(value));
     }
   }
-  return text;
+  return values;
 }
 
-std::string recipe_reference() {
-  std::string text =
-      "# Keys of a recipe\n\n"
-      "A recipe is a TOML file; `key=value` on the command line wins over it (`narae train lenet5 "
-      "train.optimizer.lr=0.01`).\n"
-      "`narae recipes keys` prints this page from the table that the program itself reads recipes with.\n";
-  std::string section = "-";
-  for (const RecipeKey& key : recipe_keys()) {
-    const std::size_t dot = key.name.rfind('.');
-    const std::string own = dot == std::string::npos ? "" : key.name.substr(0, dot);
-    if (own != section) {
-      text += own.empty() ? "\n## Top level\n\n" : "\n## [" + own + "]\n\n";
-      text += "| key | type | allowed | default | meaning |\n|---|---|---|---|---|\n";
-      section = own;
-    }
-    const std::string name = dot == std::string::npos ? key.name : key.name.substr(dot + 1);
-    text += "| `" + name + "` | " + key.type + " | " + key.allowed + " | `" + key.initial + "` | " + key.doc +
-            (key.applies.empty() ? "" : " (with `" + key.applies + "`)") + " |\n";
+std::string to_toml(const Recipe& recipe) {
+  std::string text;
+  std::string section;
+  for (const auto& [key, value] : recipe_values(recipe)) {
+    const std::size_t dot = key.rfind('.');
+    const std::string own = dot == std::string::npos ? "" : key.substr(0, dot);
+    if (own != section) text += "\n[" + own + "]\n";
+    section = own;
+    text += key.substr(dot == std::string::npos ? 0 : dot + 1) + " = " + value + "\n";
   }
   return text;
 }

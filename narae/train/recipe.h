@@ -5,23 +5,17 @@
 #include <string>
 #include <string_view>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "narae/core/export.h"
 #include "narae/data/transforms.h"
+#include "narae/models/options.h"
 
 namespace narae {
 
-/// The value of a free option: what TOML can say in one line.
-using OptionValue = std::variant<bool, std::int64_t, double, std::string, std::vector<std::int64_t>>;
-
-/// Options by name, in the order in which they were given.
-using Options = std::vector<std::pair<std::string, OptionValue>>;
-
 struct ModelRecipe {
   std::string name = "mlp";
-  Options options = {};  ///< every other key of [model]: activation, hidden, ...; which there are, the model decides
+  Options options = {};  ///< the other keys of [model]: all that the model has (see models::ModelInfo)
 };
 
 struct DataRecipe {
@@ -43,7 +37,7 @@ struct OptimizerRecipe {
   double weight_decay = 0;  ///< L2 added to the gradient; decoupled for adamw
   double alpha = 0.99;      ///< rmsprop's memory
   bool centered = false;
-  double lr_decay = 0;            ///< of adagrad
+  double lr_decay = 0;             ///< of adagrad
   double initial_accumulator = 0;  ///< of adagrad
   double beta1 = 0.9;
   double beta2 = 0.999;
@@ -77,12 +71,14 @@ struct TrainRecipe {
   double label_smoothing = 0;
   double l1 = 0;
   double l2 = 0;
-  double clip_norm = 0;             ///< 0: off
-  double clip_value = 0;            ///< 0: off
-  std::int64_t patience = 0;        ///< epochs without progress before stopping; 0: never
-  double min_delta = 0;             ///< smaller progress doesn't count for patience
-  std::int64_t save_every = 0;      ///< steps between checkpoints within an epoch; 0: only at its end
+  double clip_norm = 0;         ///< 0: off
+  double clip_value = 0;        ///< 0: off
+  std::int64_t patience = 0;    ///< epochs without progress before stopping; 0: never
+  double min_delta = 0;         ///< smaller progress doesn't count for patience
+  std::int64_t save_every = 0;  ///< steps between checkpoints within an epoch; 0: only at its end
   std::int64_t keep_checkpoints = 2;
+  std::string weights = {};  ///< file that the weights start from; empty: fresh ones
+  std::string freeze = {};   ///< modules or patterns of parameters that stay as they are, with commas between them
 };
 
 /// All that decides a training run, as plain values.
@@ -117,6 +113,9 @@ NARAE_API void apply_override(Recipe& recipe, const std::string& override_text);
 
 /// The recipe as TOML with everything that has an effect written out: parse_recipe gives the same recipe back.
 [[nodiscard]] NARAE_API std::string to_toml(const Recipe& recipe);
+
+/// Every key that has an effect, with its value as TOML writes it.
+[[nodiscard]] NARAE_API std::vector<std::pair<std::string, std::string>> recipe_values(const Recipe& recipe);
 
 /// One key of a recipe, for people.
 struct RecipeKey {

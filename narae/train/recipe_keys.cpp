@@ -5,8 +5,7 @@
 #include <cmath>
 #include <cstdio>
 
-namespace narae {
-namespace detail {
+namespace narae::detail {
 namespace {
 
 constexpr NumberRange any_share{.low = 0, .high = 1, .without_high = true};
@@ -130,6 +129,12 @@ std::vector<RecipeRow> make_rows() {
        .field = [](Recipe& r) -> RecipeField { return &r.train.keep_checkpoints; },
        .range = at_least_one,
        .doc = "newest checkpoints that are kept"},
+      {.key = "train.weights",
+       .field = [](Recipe& r) -> RecipeField { return &r.train.weights; },
+       .doc = "safetensors file that the weights start from; empty: fresh ones"},
+      {.key = "train.freeze",
+       .field = [](Recipe& r) -> RecipeField { return &r.train.freeze; },
+       .doc = "parameters that are not trained: modules or patterns, with commas between them"},
 
       {.key = "train.optimizer.name",
        .field = [](Recipe& r) -> RecipeField { return &r.train.optimizer.name; },
@@ -312,6 +317,8 @@ std::string joined(const std::vector<std::string_view>& words, std::string_view 
   return result;
 }
 
+}  // namespace
+
 std::string range_text(const NumberRange& range) {
   const bool low = std::isfinite(range.low);
   const bool high = std::isfinite(range.high);
@@ -327,8 +334,6 @@ std::string_view type_of(const RecipeField& field) {
   constexpr std::string_view names[] = {"true or false", "integer", "number", "number", "text", "list of integers"};
   return names[field.index()];
 }
-
-}  // namespace
 
 std::span<const RecipeRow> recipe_rows() {
   static const std::vector<RecipeRow> rows = make_rows();
@@ -415,22 +420,4 @@ std::string toml_value(const RecipeField& field) {
       field);
 }
 
-}  // namespace detail
-
-std::vector<RecipeKey> recipe_keys() {
-  std::vector<RecipeKey> keys;
-  Recipe recipe;
-  for (const detail::RecipeRow& row : detail::recipe_rows()) {
-    const detail::RecipeField field = row.field(recipe);
-    std::string allowed = row.choices.empty() ? detail::range_text(row.range) : detail::expectation(row);
-    keys.push_back({.name = std::string(row.key),
-                    .type = std::string(detail::type_of(field)),
-                    .allowed = std::move(allowed),
-                    .initial = detail::toml_value(field),
-                    .applies = detail::condition(row),
-                    .doc = std::string(row.doc)});
-  }
-  return keys;
-}
-
-}  // namespace narae
+}  // namespace narae::detail

@@ -47,6 +47,10 @@ struct RecipeRow {
 
 /// "an integer of at least 1", "one of: sgd, adam".
 [[nodiscard]] std::string expectation(const RecipeRow& row);
+/// "of at least 1", "from 0 to below 1", "" for any number.
+[[nodiscard]] std::string range_text(const NumberRange& range);
+/// "integer", "number", "text", "true or false", "list of integers".
+[[nodiscard]] std::string_view type_of(const RecipeField& field);
 [[nodiscard]] bool contains(const NumberRange& range, double value);
 
 /// Values as TOML writes them.

@@ -32,7 +32,7 @@ Tensor placeholder(DType dtype, const Shape& shape) {
 // A traced pass sets the training mode, moves running statistics and takes random numbers: all of it is put back.
 class Untouched {
  public:
-  explicit Untouched(const nn::Module& model) : model_(model), random_(random_state()) {
+  explicit Untouched(const nn::Module& model) : random_(random_state()) {
     note_modes(model);
     for (const auto& [name, buffer] : model.named_buffers()) buffers_.emplace_back(buffer, copy(buffer).eval());
   }
@@ -51,7 +51,6 @@ class Untouched {
     for (const auto& [name, child] : module.children()) note_modes(child);
   }
 
-  nn::Module model_;
   RandomState random_;
   std::vector<std::pair<nn::Module, bool>> modes_;
   std::vector<std::pair<Tensor, Tensor>> buffers_;
@@ -140,6 +139,8 @@ void list_parts(const nn::Module& module, const std::string& path, std::vector<P
   for (const auto& [name, child] : children) list_parts(child, path.empty() ? name : path + "." + name, parts);
 }
 
+constexpr std::size_t none = static_cast<std::size_t>(-1);
+
 // A row of the table under construction.
 struct Row {
   LayerSummary layer;
@@ -163,24 +164,24 @@ std::vector<Row> rows_of(const std::vector<Part>& parts, const std::vector<const
   for (const Part& part : parts) {
     if (!part.leaf) continue;
     row_of_leaf[part.path] = rows.size();
-    rows.push_back({.layer = {.name = part.path, .type = part.module.kind(), .details = part.module.details()},
-                    .leaf = true});
+    rows.push_back(
+        {.layer = {.name = part.path, .type = part.module.kind(), .details = part.module.details()}, .leaf = true});
   }
-  std::optional<std::size_t> stretch;
+  std::size_t stretch = none;
   for (const Node* node : operators) {
     const std::string path = module_path(node->module);
     if (const auto leaf = row_of_leaf.find(path); leaf != row_of_leaf.end()) {
       add_operator(rows[leaf->second], node);
-      stretch.reset();
+      stretch = none;
       continue;
     }
-    if (!stretch || rows[*stretch].layer.name != path) {
+    if (stretch == none || rows[stretch].layer.name != path) {
       stretch = rows.size();
       rows.push_back({.layer = {.name = path}});
     }
-    std::string& type = rows[*stretch].layer.type;
+    std::string& type = rows[stretch].layer.type;
     if (node->op != &output_op) type += (type.empty() ? "" : " ") + std::string(node->op->name);
-    add_operator(rows[*stretch], node);
+    add_operator(rows[stretch], node);
   }
   return rows;
 }
@@ -257,14 +258,12 @@ ModelSummary summarize(const nn::Module& model, const Shape& input, DType dtype)
   return summary;
 }
 
-TrainingMemory training_memory(const nn::Module& model, const Shape& input, std::int64_t optimizer_state,
-                               DType dtype) {
+TrainingMemory training_memory(const nn::Module& model, const Shape& input, std::int64_t optimizer_state, DType dtype) {
   const Untouched untouched(model);
   model.train();
-  TrainingMemory memory{
-      .parameters = bytes_of(model.named_parameters()) + bytes_of(model.named_buffers()),
-      .optimizer = optimizer_state,
-      .batch = input.count() * static_cast<std::int64_t>(size_of(dtype))};
+  TrainingMemory memory{.parameters = bytes_of(model.named_parameters()) + bytes_of(model.named_buffers()),
+                        .optimizer = optimizer_state,
+                        .batch = input.count() * static_cast<std::int64_t>(size_of(dtype))};
 
   std::vector<Assignment> assignments;
   Tensor loss;
@@ -307,7 +306,7 @@ std::string to_text(const ModelSummary& summary) {
   }
   lines.push_back({"total", "", "", with_separators(summary.parameters), with_separators(summary.multiply_adds),
                    readable_bytes(summary.activation_bytes), ""});
-  const auto width = [&](std::string Line::* column) {
+  const auto width = [&](std::string Line::*column) {
     std::size_t most = 0;
     for (const Line& line : lines) most = std::max(most, (line.*column).size());
     return most;

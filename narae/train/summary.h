@@ -11,19 +11,19 @@ namespace narae {
 
 /// What one layer does to the input of a summary.
 struct LayerSummary {
-  std::string name;                   ///< module path ("features.0"); "" for what the network itself computes
-  std::string type;                   ///< "Conv2d"
-  std::string details;                ///< "1, 6, kernel 5x5"
-  Shape output;                       ///< with the batch
+  std::string name = {};              ///< module path ("features.0"); "" for what the network itself computes
+  std::string type = {};              ///< "Conv2d"
+  std::string details = {};           ///< "1, 6, kernel 5x5"
+  Shape output = {};                  ///< with the batch
   std::int64_t parameters = 0;        ///< a variable that several layers share counts at the first
   std::int64_t multiply_adds = 0;     ///< of products and convolutions
   std::int64_t activation_bytes = 0;  ///< stored results; elementwise layers work in place, views store nothing
-  std::string note;                   ///< a stride that does not divide, ...
+  std::string note = {};              ///< a stride that does not divide, ...
 };
 
 struct ModelSummary {
-  Shape input;  ///< with the batch
-  std::vector<LayerSummary> layers;
+  Shape input = {};  ///< with the batch
+  std::vector<LayerSummary> layers = {};
   std::int64_t parameters = 0;
   std::int64_t trainable_parameters = 0;
   std::int64_t multiply_adds = 0;

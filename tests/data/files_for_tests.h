@@ -56,8 +56,8 @@ inline std::string idx(int type, const std::vector<std::uint32_t>& extents, cons
 /// A fresh folder of this test below the temporary folder.
 inline std::filesystem::path fresh_folder() {
   const auto* info = testing::UnitTest::GetInstance()->current_test_info();
-  const std::filesystem::path folder = std::filesystem::path(testing::TempDir()) /
-                                       (std::string("narae_") + info->test_suite_name() + "_" + info->name());
+  std::filesystem::path folder = std::filesystem::path(testing::TempDir()) /
+                                 (std::string("narae_") + info->test_suite_name() + "_" + info->name());
   std::filesystem::remove_all(folder);
   std::filesystem::create_directories(folder);
   return folder;

@@ -30,7 +30,7 @@ Dataset pictures(std::int64_t n) {
 
 // The same samples, made one by one.
 Dataset streamed(
-    const Dataset& source, std::function<void(std::int64_t)> hook = [](std::int64_t) {}) {
+    const Dataset& source, const std::function<void(std::int64_t)>& hook = [](std::int64_t) {}) {
   Dataset dataset =
       generated("streamed", source.fields, source.size(), [source, hook](std::int64_t i, std::span<const Slot> out) {
         hook(i);

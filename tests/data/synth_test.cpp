@@ -52,9 +52,11 @@ TEST(SynthDigits, LooksLikeHandwriting) {
     for (std::size_t k = 0; k < 784; ++k) {
       const double p = picture[k] > 64 ? picture[k] : 0;  // pen, not noise
       ink += p;
-      x += p * static_cast<double>(k % 28);
-      y += p * static_cast<double>(k / 28);
-      border += p > 0 && (k / 28 == 0 || k / 28 == 27 || k % 28 == 0 || k % 28 == 27) ? 1 : 0;
+      const std::size_t row = k / 28;
+      const std::size_t column = k % 28;
+      x += p * static_cast<double>(column);
+      y += p * static_cast<double>(row);
+      border += p > 0 && (row == 0 || row == 27 || column == 0 || column == 27) ? 1 : 0;
     }
     EXPECT_GT(ink / 255, 12) << "picture " << i << " is nearly empty";
     EXPECT_LT(ink / 255, 260) << "picture " << i << " is nearly full";

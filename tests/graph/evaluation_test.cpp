@@ -113,6 +113,23 @@ TEST(Evaluation, TwoOptimisersOnOneGraph) {
   }
 }
 
+TEST(Evaluation, GradientsThatAreOnlyAddedUpKeepNoActivations) {
+  const Net net;
+  std::vector<Tensor> totals;
+  for (int k = 0; k < 3; ++k) {
+    const Tensor loss = mean(square(net(batch(3))));
+    const Gradients g = grad(loss, net.parameters());
+    for (std::size_t i = 0; i < g.size(); ++i) {
+      if (k == 0)
+        totals.push_back(g[i]);
+      else
+        totals[i] = totals[i] + g[i];
+    }
+    eval(totals);
+    EXPECT_LE(plan::last_plan().output_bytes, 2 * (4 * 8 + 8 * 2) * 4 + 4 + 64) << plan::last_plan().text;
+  }
+}
+
 TEST(Evaluation, TruncatedBackpropagationKeepsMemoryFlat) {
   const Tensor w = weights({4, 4}, 0.1F, "w");
   Tensor state = zeros({3, 4});

@@ -154,6 +154,28 @@ TEST(Plan, AValueReadAfterItsVariableChangesIsComputedFirst) {
   EXPECT_EQ(values(w), (std::vector<float>{2, 6, 12}));
 }
 
+TEST(Plan, ConvolutionsKeepTheirLayoutFromOneToTheNext) {
+  const Tensor x = random({2, 16, 9, 9}, 1);
+  const Tensor a = variable(random({32, 16, 3, 3}, 2) * 0.1, {.name = "a"});
+  const Tensor b = variable(random({16, 32, 3, 3}, 3) * 0.1, {.name = "b"});
+  const auto step = [&] {
+    Gradients g = grad(mean(square(conv2d(relu(conv2d(x, a, {}, {.padding = 1})), b, {}, {.padding = 1}))), {a, b});
+    g.of = {};
+    eval({g[0], g[1]});
+    std::vector<float> result = values(g[0]);
+    const std::vector<float> second = values(g[1]);
+    result.insert(result.end(), second.begin(), second.end());
+    return result;
+  };
+  const auto blocked = step();
+  const auto plain = with_options({.layouts = false}, step);
+  ASSERT_EQ(blocked.size(), plain.size());
+  for (std::size_t i = 0; i < plain.size(); ++i) EXPECT_NEAR(blocked[i], plain[i], 1e-5);
+  static_cast<void>(step());
+  EXPECT_LE(steps_named("reorder"), 4) << last_plan().text;
+  EXPECT_GE(steps_named("reorder"), 1) << last_plan().text;
+}
+
 TEST(Plan, TheReferenceBackendAgrees) {
   const Tensor x = random({4, 6}, 1);
   const Tensor w = random({6, 3}, 2);

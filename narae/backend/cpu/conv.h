@@ -27,7 +27,16 @@ struct ConvGeometry {
 
 enum class ConvPass { forward, input_gradient, weight_gradient };
 
-/// Kernels that copy each image's windows to a matrix and multiply it, for few channels and for f64.
-[[nodiscard]] Kernel make_lowered_conv(const ConvGeometry& g, ConvPass pass, DType dtype, bool has_bias);
+/// How a convolution's input and output (or their gradients) lie in memory; weights and bias are row-major.
+struct ConvLayouts {
+  Layout x = Layout::row_major;
+  Layout y = Layout::row_major;
+};
+
+/// The layouts that a convolution or one of its gradients wants; false for other operators and where row-major is best.
+[[nodiscard]] bool choose_conv_layouts(const KernelRequest& request, LayoutChoice& choice);
+
+/// Kernels of our own, for few channels and for f64.
+[[nodiscard]] Kernel make_direct_conv(const ConvGeometry& g, ConvPass pass, DType dtype, bool has_bias);
 
 }  // namespace narae::cpu

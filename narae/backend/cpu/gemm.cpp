@@ -2,8 +2,7 @@
 // while k runs. Compiled for every instruction set and chosen at run time (Highway).
 #include "narae/backend/cpu/gemm.h"
 
-#include <algorithm>
-#include <utility>
+#include <cstddef>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "narae/backend/cpu/gemm.cpp"
@@ -17,14 +16,6 @@ namespace narae::cpu::HWY_NAMESPACE {
 
 // 32 registers hold 6 x 4 sums, 16 hold 6 x 2.
 constexpr int most_vectors = HWY_TARGET <= HWY_AVX3 ? 4 : 2;
-
-// f(0), ..., f(N - 1), as constants, so that arrays of vectors become registers.
-template <int... I, class F>
-HWY_INLINE void unrolled(std::integer_sequence<int, I...>, const F& f) {
-  (f(std::integral_constant<int, I>{}), ...);
-}
-template <int N>
-using Count = std::make_integer_sequence<int, N>;
 
 // The block of `rows` by `vectors` at (i, j); the last vector has `last` lanes when it is partial.
 template <class T, int rows, int vectors, bool partial>
@@ -45,13 +36,15 @@ HWY_NOINLINE void block(const Gemm<T>& g, std::int64_t i, std::int64_t j, std::s
       else sum[r][v] = g.row_bias != nullptr ? hn::Set(d, g.row_bias[i + r]) : hn::Zero(d);
     });
   });
-  const T* a = g.a + i * g.a_row;
-  const T* b = g.b + j;
-  for (std::int64_t l = 0; l < g.k; ++l, a += g.a_column, b += g.b_row) {
+  const T* a[rows];
+  unrolled(Count<rows>(), [&](auto r) NARAE_INLINE { a[r] = g.a + g.a_rows[i + r]; });
+  for (std::int64_t l = 0; l < g.k; ++l) {
+    const std::int64_t column = g.a_columns[l];
+    const T* b = g.b + g.b_rows[l] + j;
     V right[vectors];
     unrolled(Count<vectors>(), [&](auto v) NARAE_INLINE { right[v] = load(v, b); });
     unrolled(Count<rows>(), [&](auto r) NARAE_INLINE {
-      const V left = hn::Set(d, a[r * g.a_row]);
+      const V left = hn::Set(d, a[r][column]);
       unrolled(Count<vectors>(), [&](auto v) NARAE_INLINE { sum[r][v] = hn::MulAdd(left, right[v], sum[r][v]); });
     });
   }
@@ -98,6 +91,9 @@ void multiply_f32(const Gemm<float>& g) {
 void multiply_f64(const Gemm<double>& g) {
   multiply(g);
 }
+std::int64_t bytes() {
+  return static_cast<std::int64_t>(hn::Lanes(hn::ScalableTag<std::uint8_t>()));
+}
 
 }  // namespace narae::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -107,12 +103,23 @@ namespace narae::cpu {
 
 HWY_EXPORT(multiply_f32);
 HWY_EXPORT(multiply_f64);
+HWY_EXPORT(bytes);
 
 void gemm(const Gemm<float>& g) {
   HWY_DYNAMIC_DISPATCH(multiply_f32)(g);
 }
 void gemm(const Gemm<double>& g) {
   HWY_DYNAMIC_DISPATCH(multiply_f64)(g);
+}
+
+std::vector<std::int64_t> offsets(std::int64_t count, std::int64_t step) {
+  std::vector<std::int64_t> result(static_cast<std::size_t>(count));
+  for (std::int64_t i = 0; i < count; ++i) result[static_cast<std::size_t>(i)] = i * step;
+  return result;
+}
+
+std::int64_t vector_bytes() {
+  return HWY_DYNAMIC_DISPATCH(bytes)();
 }
 
 }  // namespace narae::cpu

@@ -1,9 +1,12 @@
 // matmul and linear: oneDNN in f32, blocks of our own in f64.
 #include <algorithm>
+#include <memory>
+#include <vector>
 
 #include "narae/backend/cpu/gemm.h"
 #include "narae/backend/cpu/onednn_matmul.h"
 #include "narae/backend/cpu/product.h"
+#include "narae/backend/cpu/transpose2d.h"
 #include "narae/core/threads.h"
 #include "narae/graph/attributes.h"
 
@@ -14,51 +17,63 @@ namespace {
 constexpr std::int64_t row_block = 24;
 constexpr std::int64_t column_block = 128;
 
-// b^T to b for one matrix: (n, k) -> (k, n).
-void transpose(const double* from, std::int64_t n, std::int64_t k, double* to) {
-  constexpr std::int64_t tile = 8;
-  parallel_for((k + tile - 1) / tile, 1 + 65536 / (tile * n + 1), [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t l0 = begin * tile; l0 < std::min(end * tile, k); l0 += tile)
-      for (std::int64_t j = 0; j < n; ++j)
-        for (std::int64_t l = l0; l < std::min(l0 + tile, k); ++l) to[l * n + j] = from[j * k + l];
+// b^T (n, k) to b (k, n).
+void transpose_rows(const double* from, std::int64_t n, std::int64_t k, double* to) {
+  constexpr std::int64_t rows = 32;
+  parallel_for((n + rows - 1) / rows, 1 + 4096 / k, [&](std::int64_t begin, std::int64_t end) {
+    const std::int64_t first = begin * rows;
+    transpose2d(std::min(end * rows, n) - first, k, from + first * k, k, to + first, n);
   });
 }
 
-Kernel make_blocked(const Product& p, bool has_bias) {
-  Kernel kernel{.run = {}, .flops = p.flops()};
-  if (p.transpose_b) kernel.scratch_bytes = static_cast<std::size_t>(p.n * p.k) * sizeof(double);
-  kernel.run = [p, has_bias](const KernelArguments& at) {
+struct Blocked {
+  Product p;
+  bool has_bias;
+  std::vector<std::int64_t> a_rows, a_columns, b_rows;
+
+  void multiply(const double* a, const double* b, const double* bias, double* y) const {
     const std::int64_t rows = (p.m + row_block - 1) / row_block;
     const std::int64_t columns = (p.n + column_block - 1) / column_block;
     const double block_flops = 2.0 * static_cast<double>(std::min(p.m, row_block) * p.k) *
                                static_cast<double>(std::min(p.n, column_block));
-    const auto grain = static_cast<std::int64_t>(1 + 1e6 / block_flops);
+    parallel_for(rows * columns, static_cast<std::int64_t>(1 + 1e6 / block_flops),
+                 [&](std::int64_t begin, std::int64_t end) {
+                   for (std::int64_t block = begin; block < end; ++block) {
+                     const std::int64_t i = block % rows * row_block;
+                     const std::int64_t j = block / rows * column_block;
+                     gemm(Gemm<double>{.m = std::min(p.m - i, row_block),
+                                       .n = std::min(p.n - j, column_block),
+                                       .k = p.k,
+                                       .a = a,
+                                       .a_rows = a_rows.data() + i,
+                                       .a_columns = a_columns.data(),
+                                       .b = b + j,
+                                       .b_rows = b_rows.data(),
+                                       .c = y + i * p.n + j,
+                                       .c_row = p.n,
+                                       .column_bias = has_bias ? bias + j : nullptr});
+                   }
+                 });
+  }
+};
+
+Kernel make_blocked(const Product& p, bool has_bias) {
+  const auto blocked = std::make_shared<const Blocked>(
+      Blocked{p, has_bias, offsets(p.m, p.transpose_a ? 1 : p.k), offsets(p.k, p.transpose_a ? p.m : 1),
+              offsets(p.k, p.n)});
+  Kernel kernel{.run = {}, .flops = p.flops()};
+  if (p.transpose_b) kernel.scratch_bytes = static_cast<std::size_t>(p.n * p.k) * sizeof(double);
+  kernel.run = [blocked](const KernelArguments& at) {
+    const Product& p = blocked->p;
     for (std::int64_t batch = 0; batch < p.batch; ++batch) {
-      const double* a = at.in<double>(0) + batch * p.m * p.k;
       const double* b = at.in<double>(1) + batch * p.k * p.n;
-      double* y = at.out<double>(0) + batch * p.m * p.n;
       if (p.transpose_b) {
         auto* own = reinterpret_cast<double*>(at.scratch);
-        transpose(b, p.n, p.k, own);
+        transpose_rows(b, p.n, p.k, own);
         b = own;
       }
-      parallel_for(rows * columns, grain, [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t block = begin; block < end; ++block) {
-          const std::int64_t i = block % rows * row_block;
-          const std::int64_t j = block / rows * column_block;
-          gemm(Gemm<double>{.m = std::min(p.m - i, row_block),
-                            .n = std::min(p.n - j, column_block),
-                            .k = p.k,
-                            .a = a + i * (p.transpose_a ? 1 : p.k),
-                            .a_row = p.transpose_a ? 1 : p.k,
-                            .a_column = p.transpose_a ? p.m : 1,
-                            .b = b + j,
-                            .b_row = p.n,
-                            .c = y + i * p.n + j,
-                            .c_row = p.n,
-                            .column_bias = has_bias ? at.in<double>(2) + j : nullptr});
-        }
-      });
+      blocked->multiply(at.in<double>(0) + batch * p.m * p.k, b, blocked->has_bias ? at.in<double>(2) : nullptr,
+                        at.out<double>(0) + batch * p.m * p.n);
     }
   };
   return kernel;

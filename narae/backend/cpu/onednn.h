@@ -5,8 +5,10 @@
 #include <cstddef>
 #include <initializer_list>
 #include <memory>
+#include <string>
 #include <utility>
 
+#include "narae/core/error.h"
 #include "narae/graph/kernel.h"
 
 // oneDNN 2.x is called from onednn*.cpp alone.
@@ -35,6 +37,17 @@ class ThreadLimit {
 
 /// Threads that are worth waking for this much work.
 [[nodiscard]] int threads_for(double flops);
+
+/// make(), or an empty kernel when oneDNN has no implementation of it.
+template <class Make>
+[[nodiscard]] Kernel if_implemented(const char* op, const Make& make) {
+  try {
+    return make();
+  } catch (const dnnl::error& e) {
+    if (e.status == dnnl_unimplemented) return {};
+    throw Error(std::string("oneDNN: ") + op + ": " + e.what());
+  }
+}
 
 /// Primitives that run one after the other on the arguments of a kernel and on scratch memory; they are created once,
 /// with the plan. Values are numbered in the order in which they are named.

@@ -5,7 +5,10 @@
 
 namespace narae::cpu::onednn {
 
-/// f32 only. oneDNN chooses the layouts; arguments are converted to them and back.
-[[nodiscard]] Kernel make_conv(const ConvGeometry& g, ConvPass pass, bool has_bias);
+/// f32 only. oneDNN chooses the layouts it computes in; arguments that lie otherwise are converted to them and back.
+[[nodiscard]] Kernel make_conv(const ConvGeometry& g, ConvPass pass, bool has_bias, const ConvLayouts& layouts);
+
+/// The layouts that oneDNN computes this convolution in; row-major where it has none.
+[[nodiscard]] ConvLayouts conv_layouts(const ConvGeometry& g, ConvPass pass, bool has_bias);
 
 }  // namespace narae::cpu::onednn

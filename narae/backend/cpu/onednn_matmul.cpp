@@ -18,9 +18,7 @@ memory::desc matrices(std::int64_t batch, std::int64_t rows, std::int64_t column
   return {dims, memory::data_type::f32, strides};
 }
 
-}  // namespace
-
-Kernel make_product(const Product& p, bool has_bias) {
+Kernel make(const Product& p, bool has_bias) {
   const memory::desc a = matrices(p.batch, p.m, p.k, p.transpose_a);
   const memory::desc b = matrices(p.batch, p.k, p.n, p.transpose_b);
   const memory::desc y = matrices(p.batch, p.m, p.n, false);
@@ -41,6 +39,12 @@ Kernel make_product(const Product& p, bool has_bias) {
                  {{DNNL_ARG_SRC, a_value}, {DNNL_ARG_WEIGHTS, b_value}, {DNNL_ARG_DST, y_value}});
   }
   return sequence.kernel(p.flops());
+}
+
+}  // namespace
+
+Kernel make_product(const Product& p, bool has_bias) {
+  return if_implemented("matmul", [&] { return make(p, has_bias); });
 }
 
 }  // namespace narae::cpu::onednn

@@ -21,6 +21,14 @@ HWY_BEFORE_NAMESPACE();
 namespace narae::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
+/// f(0), ..., f(N - 1), as constants, so that arrays of vectors become registers.
+template <int... I, class F>
+HWY_INLINE void unrolled(std::integer_sequence<int, I...>, const F& f) {
+  (f(std::integral_constant<int, I>{}), ...);
+}
+template <int N>
+using Count = std::make_integer_sequence<int, N>;
+
 /// The first n numbers at p, zeros behind them; nothing beyond them is read.
 template <class D, class T = hn::TFromD<D>>
 HWY_INLINE hn::Vec<D> load_first(D d, const T* p, std::size_t n) {

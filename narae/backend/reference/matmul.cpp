@@ -1,5 +1,6 @@
 #include <cstdint>
 #include <type_traits>
+#include <vector>
 
 #include "narae/graph/attributes.h"
 #include "narae/graph/kernel.h"
@@ -20,17 +21,23 @@ template <class T>
 void multiply(const Product& p, const T* a, const T* b, const T* bias, T* y) {
   const std::int64_t a_row = p.transpose_a ? 1 : p.k;
   const std::int64_t a_column = p.transpose_a ? p.m : 1;
-  const std::int64_t b_row = p.transpose_b ? 1 : p.n;
-  const std::int64_t b_column = p.transpose_b ? p.k : 1;
-  for (std::int64_t batch = 0; batch < p.batch; ++batch, a += p.m * p.k, b += p.k * p.n, y += p.m * p.n) {
-    for (std::int64_t i = 0; i < p.m; ++i) {
-      for (std::int64_t j = 0; j < p.n; ++j) {
-        Sum<T> sum = bias == nullptr ? 0 : bias[j];
-        for (std::int64_t l = 0; l < p.k; ++l) {
-          sum += static_cast<Sum<T>>(a[i * a_row + l * a_column]) * b[l * b_row + j * b_column];
+  std::vector<Sum<T>> row(static_cast<std::size_t>(p.n));
+  for (std::int64_t batch = 0; batch < p.batch; ++batch, a += p.m * p.k, b += p.k * p.n) {
+    for (std::int64_t i = 0; i < p.m; ++i, y += p.n) {
+      for (std::size_t j = 0; j < row.size(); ++j) row[j] = bias == nullptr ? 0 : bias[j];
+      // Both ways add up k products in order; b is read along its rows.
+      if (p.transpose_b) {
+        for (std::int64_t j = 0; j < p.n; ++j) {
+          Sum<T>& sum = row[static_cast<std::size_t>(j)];
+          for (std::int64_t l = 0; l < p.k; ++l) sum += Sum<T>{a[i * a_row + l * a_column]} * b[j * p.k + l];
         }
-        y[i * p.n + j] = static_cast<T>(sum);
+      } else {
+        for (std::int64_t l = 0; l < p.k; ++l) {
+          const Sum<T> factor = a[i * a_row + l * a_column];
+          for (std::int64_t j = 0; j < p.n; ++j) row[static_cast<std::size_t>(j)] += factor * b[l * p.n + j];
+        }
       }
+      for (std::int64_t j = 0; j < p.n; ++j) y[j] = static_cast<T>(row[static_cast<std::size_t>(j)]);
     }
   }
 }
@@ -68,18 +75,15 @@ Kernel make_matmul(const KernelRequest& request) {
 
 template <class T>
 Kernel linear_of(const Product& p) {
-  return {.run = [p](const KernelArguments& at) { multiply<T>(p, at.in<T>(0), at.in<T>(1), at.in<T>(2), at.out<T>(0)); },
-          .flops = 2.0 * static_cast<double>(p.m) * static_cast<double>(p.n * p.k)};
+  return {
+      .run = [p](const KernelArguments& at) { multiply<T>(p, at.in<T>(0), at.in<T>(1), at.in<T>(2), at.out<T>(0)); },
+      .flops = 2.0 * static_cast<double>(p.m) * static_cast<double>(p.n * p.k)};
 }
 
 Kernel make_linear(const KernelRequest& request) {
   const Shape& x = request.inputs[0].shape;
-  const Product p{.batch = 1,
-                  .m = x[0],
-                  .n = request.results[0].shape[1],
-                  .k = x[1],
-                  .transpose_a = false,
-                  .transpose_b = true};
+  const Product p{
+      .batch = 1, .m = x[0], .n = request.results[0].shape[1], .k = x[1], .transpose_a = false, .transpose_b = true};
   switch (request.results[0].dtype) {
     case DType::f32:
       return linear_of<float>(p);

@@ -20,9 +20,7 @@ struct Lines {
       if (i > axis) stride *= shape[i];
     }
   }
-  [[nodiscard]] std::int64_t start(std::int64_t line) const {
-    return line / stride * stride * length + line % stride;
-  }
+  [[nodiscard]] std::int64_t start(std::int64_t line) const { return line / stride * stride * length + line % stride; }
 };
 
 Lines lines_of(const KernelRequest& request) {

@@ -1,0 +1,185 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "apps/narae/commands.h"
+#include "apps/narae/runs.h"
+#include "narae/core/error.h"
+#include "narae/core/files.h"
+#include "narae/data/image.h"
+#include "narae/draw/pictures.h"
+#include "narae/train/run_pictures.h"
+#include "narae/train/trained_model.h"
+
+namespace narae::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+constexpr std::size_t shown_classes = 3;
+
+struct Arguments {
+  std::string run;
+  std::vector<std::string> inputs;
+  std::string save;
+  bool last = false;
+  bool json = false;
+};
+
+// What is asked about, and the answer.
+struct Item {
+  std::string input;  // the file's name, or the point
+  Array picture;      // u8 (1 or 3, height, width); none for points
+  std::vector<float> point;
+  std::vector<float> probabilities;  // one a class
+  [[nodiscard]] std::vector<std::size_t> ranking() const {
+    std::vector<std::size_t> order(probabilities.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::stable_sort(order.begin(), order.end(),
+                     [&](std::size_t a, std::size_t b) { return probabilities[a] > probabilities[b]; });
+    return order;
+  }
+};
+
+bool takes_pictures(const models::ModelConfig& config) {
+  return config.model.input.rank() == 3;
+}
+
+std::string read_input(const std::string& input) {
+  return read_text(input == "-" ? "/dev/stdin" : input);
+}
+
+Array with_batch_of_one(const Array& sample) {
+  Shape shape = {1};
+  for (const std::int64_t extent : sample.shape) shape.push_back(extent);
+  return {sample.dtype, shape, sample.buffer};
+}
+
+void read_picture(const TrainedModel& model, const std::string& input, std::vector<Item>& items) {
+  const std::string bytes = read_input(input);
+  const Array picture = parse_png(Buffer::adopt(bytes.data(), bytes.size(), [] {}), input);
+  const Array probabilities = predict(model, with_batch_of_one(fitted_picture(model.config, picture)));
+  const auto values = probabilities.values<float>();
+  items.push_back({.input = input, .picture = picture, .point = {}, .probabilities = {values.begin(), values.end()}});
+}
+
+// A point is given itself ("0.5,-1.2") or as a file of points.
+void read_points(const TrainedModel& model, const std::string& input, std::vector<Item>& items) {
+  std::error_code ignored;
+  const bool is_file = input == "-" || fs::exists(input, ignored);
+  const bool is_point = input.find_first_not_of("0123456789+-.eE,; ") == std::string::npos;
+  if (!is_file && !is_point) throw Error(input + ": there is no such file, and it is no point as 0.5,-1.2");
+  const auto dimensions = model.config.model.input.count();
+  const Array points = parse_points(is_file ? read_input(input) : input, dimensions, input);
+  const Array probabilities = predict(model, points);
+  const auto classes = static_cast<std::size_t>(probabilities.shape[1]);
+  const auto width = static_cast<std::size_t>(dimensions);
+  for (std::size_t i = 0; i < static_cast<std::size_t>(points.shape[0]); ++i) {
+    const auto point = points.values<float>().subspan(i * width, width);
+    const auto values = probabilities.values<float>().subspan(i * classes, classes);
+    items.push_back({.input = fmt::format("{}", fmt::join(point, ",")),
+                     .picture = {},
+                     .point = {point.begin(), point.end()},
+                     .probabilities = {values.begin(), values.end()}});
+  }
+}
+
+void save_drawing(const std::string& path, const std::string& title, const TrainedModel& model,
+                  const std::vector<Item>& items) {
+  if (takes_pictures(model.config)) {
+    std::vector<draw::Prediction> predictions;
+    for (const Item& item : items) {
+      const std::size_t best = item.ranking().front();
+      predictions.push_back(
+          {.image = item.picture, .predicted = model.config.classes[best], .probability = item.probabilities[best]});
+    }
+    write_png(path, draw::prediction_grid(predictions, {.title = title}));
+    return;
+  }
+  if (model.config.model.input != Shape{2} || model.config.model.num_classes != 2) {
+    throw UsageError("--save draws pictures, or points of two classes in the plane");
+  }
+  Array points = Array::empty(DType::f32, {static_cast<std::int64_t>(items.size()), 2});
+  Array labels = Array::empty(DType::i64, {points.shape[0]});
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    std::copy(items[i].point.begin(), items[i].point.end(),
+              points.mutable_values<float>().begin() + static_cast<std::ptrdiff_t>(2 * i));
+    labels.mutable_values<std::int64_t>()[i] = static_cast<std::int64_t>(items[i].ranking().front());
+  }
+  write_png(path, boundary_picture(title, *model.network, model.config, points, labels));
+}
+
+Json to_json(const Item& item, const std::vector<std::string>& classes) {
+  const std::size_t best = item.ranking().front();
+  Json json;
+  json["input"] = item.input;
+  json["predicted"] = classes[best];
+  json["probability"] = item.probabilities[best];
+  json["probabilities"] = Json::object();
+  for (std::size_t c = 0; c < classes.size(); ++c) json["probabilities"][classes[c]] = item.probabilities[c];
+  return json;
+}
+
+std::string to_text(const Item& item, const std::vector<std::string>& classes, std::size_t width) {
+  const std::vector<std::size_t> ranking = item.ranking();
+  std::string text = fmt::format("{:<{}}", item.input, width);
+  for (std::size_t i = 0; i < std::min(shown_classes, ranking.size()); ++i) {
+    text += fmt::format("  {} {:.1f} %", classes[ranking[i]], 100 * item.probabilities[ranking[i]]);
+  }
+  return text + "\n";
+}
+
+void run_predict(const Arguments& arguments) {
+  const fs::path run = find_run(arguments.run);
+  TrainedModel model = load_trained(run, arguments.last ? "last" : "best");
+  if (model.config.classes.empty()) {
+    for (std::int64_t c = 0; c < model.config.model.num_classes; ++c) model.config.classes.push_back(std::to_string(c));
+  }
+  std::vector<Item> items;
+  for (const std::string& input : arguments.inputs) {
+    (takes_pictures(model.config) ? read_picture : read_points)(model, input, items);
+  }
+  if (!arguments.save.empty()) save_drawing(arguments.save, run.string(), model, items);
+  if (arguments.json) {
+    Json json = Json::array();
+    for (const Item& item : items) json.push_back(to_json(item, model.config.classes));
+    print_json(json);
+    return;
+  }
+  std::size_t width = 0;
+  for (const Item& item : items) width = std::max(width, item.input.size());
+  std::string text;
+  for (const Item& item : items) text += to_text(item, model.config.classes, width);
+  print(text);
+}
+
+}  // namespace
+
+void add_predict(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("predict", "Ask a trained network about pictures or points");
+  const auto arguments = std::make_shared<Arguments>();
+  command->add_option("run", arguments->run, "The run's folder, or recipe/name below runs/")
+      ->type_name("RUN")
+      ->required();
+  command
+      ->add_option("input", arguments->inputs,
+                   "PNG pictures (scaled to what the network takes), or points: 0.5,1.2 or files with a point a line; "
+                   "- reads standard input")
+      ->type_name("INPUT ...")
+      ->required();
+  command->add_option("--save", arguments->save, "Draw inputs and answers")->type_name("FILE.png");
+  command->add_flag("--last", arguments->last, "The last weights instead of the best");
+  add_threads_flag(*command);
+  add_json_flag(*command, arguments->json);
+  command->footer("A point that begins with a minus sign comes after --: narae predict RUN -- -0.5,1.2");
+  command->callback([arguments] { run_predict(*arguments); });
+}
+
+}  // namespace narae::cli

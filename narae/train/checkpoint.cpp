@@ -1,0 +1,241 @@
+#include "narae/train/checkpoint.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <string_view>
+
+#include "narae/core/error.h"
+#include "narae/core/files.h"
+#include "narae/core/threads.h"
+#include "narae/io/safetensors.h"
+#include "narae/train/weights.h"
+
+namespace narae {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+constexpr int format = 1;
+constexpr std::size_t largest_state = std::size_t{16} << 20;  // bytes
+
+Json to_json(const Scores& s) {
+  return {{"loss", s.loss}, {"accuracy", s.accuracy}, {"samples", s.samples}};
+}
+
+Json to_json(const optim::NamedNumbers& numbers) {
+  Json json = Json::object();
+  for (const auto& [name, value] : numbers) json[name] = value;
+  return json;
+}
+
+Json to_json(const Conditions& c) {
+  return {
+      {"version", c.version}, {"threads", c.threads}, {"instruction_set", c.instruction_set}, {"switches", c.switches}};
+}
+
+Json to_json(const TrainState& s) {
+  return {
+      {"format", format},
+      {"step", s.step},
+      {"loader", {{"epoch", s.loader.epoch}, {"batch", s.loader.batch}}},
+      {"random", {{"seed", s.random.seed}, {"counter", s.random.counter}}},
+      {"epoch_tally",
+       {{"loss_sum", s.epoch_tally.loss_sum}, {"correct", s.epoch_tally.correct}, {"samples", s.epoch_tally.samples}}},
+      {"last", to_json(s.last)},
+      {"best", {{"epoch", s.best.epoch}, {"scores", to_json(s.best.scores)}}},
+      {"stopping", to_json(s.stopping)},
+      {"schedule", to_json(s.schedule)},
+      {"results_bytes", s.results_bytes},
+      {"steps_bytes", s.steps_bytes},
+      {"seconds", s.seconds},
+      {"conditions", to_json(s.conditions)}};
+}
+
+// A loss that is not finite is null in JSON.
+double number_from(const Json& json) {
+  return json.is_null() ? std::numeric_limits<double>::quiet_NaN() : json.get<double>();
+}
+
+Scores scores_from(const Json& json) {
+  return {.loss = number_from(json.at("loss")),
+          .accuracy = number_from(json.at("accuracy")),
+          .samples = json.at("samples").get<std::int64_t>()};
+}
+
+optim::NamedNumbers numbers_from(const Json& json) {
+  optim::NamedNumbers numbers;
+  for (const auto& [name, value] : json.items()) numbers.emplace_back(name, value.get<double>());
+  return numbers;
+}
+
+Conditions conditions_from(const Json& json) {
+  return {.version = json.at("version").get<std::string>(),
+          .threads = json.at("threads").get<int>(),
+          .instruction_set = json.at("instruction_set").get<std::string>(),
+          .switches = json.at("switches").get<std::vector<std::string>>()};
+}
+
+TrainState state_from(const Json& json) {
+  if (const int found = json.at("format").get<int>(); found != format) {
+    throw Error(fmt::format("format {} is not known here, only {}", found, format));
+  }
+  TrainState s;
+  s.step = json.at("step").get<std::int64_t>();
+  s.loader = {.epoch = json.at("loader").at("epoch").get<std::int64_t>(),
+              .batch = json.at("loader").at("batch").get<std::int64_t>()};
+  s.random = {.seed = json.at("random").at("seed").get<std::uint64_t>(),
+              .counter = json.at("random").at("counter").get<std::uint64_t>()};
+  const Json& tally = json.at("epoch_tally");
+  s.epoch_tally = {.loss_sum = number_from(tally.at("loss_sum")),
+                   .correct = tally.at("correct").get<std::int64_t>(),
+                   .samples = tally.at("samples").get<std::int64_t>()};
+  s.last = scores_from(json.at("last"));
+  s.best = {.epoch = json.at("best").at("epoch").get<std::int64_t>(),
+            .scores = scores_from(json.at("best").at("scores"))};
+  s.stopping = numbers_from(json.at("stopping"));
+  s.schedule = numbers_from(json.at("schedule"));
+  s.results_bytes = json.at("results_bytes").get<std::uint64_t>();
+  s.steps_bytes = json.at("steps_bytes").get<std::uint64_t>();
+  s.seconds = json.at("seconds").get<double>();
+  s.conditions = conditions_from(json.at("conditions"));
+  return s;
+}
+
+TrainState load(const fs::path& folder, const nn::Module& model, optim::Optimizer& optimizer) {
+  TrainState state;
+  try {
+    state = state_from(Json::parse(read_text(folder / "state.json", largest_state)));
+  } catch (const Json::exception& e) {
+    throw Error((folder / "state.json").string() + ": " + e.what());
+  }
+  load_weights(folder / "model.safetensors", model);
+  optimizer.load_state_dict(read_safetensors(folder / "optimizer.safetensors").tensors);
+  return state;
+}
+
+bool is_checkpoint_name(const std::string& name) {
+  return name.size() >= 6 && std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+// First out of sight, so that a removal that is cut short leaves nothing that looks whole.
+void remove_checkpoint(const fs::path& path) {
+  const fs::path hidden = path.parent_path() / (".removed-" + path.filename().string());
+  std::error_code ignored;
+  fs::remove_all(hidden, ignored);
+  fs::rename(path, hidden, ignored);
+  fs::remove_all(hidden, ignored);
+}
+
+void remove_leftovers(const fs::path& folder) {
+  std::error_code ignored;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, ignored)) {
+    if (entry.path().filename().string().starts_with(".")) fs::remove_all(entry.path(), ignored);
+  }
+}
+
+[[noreturn]] void fail(const fs::path& path, const std::error_code& error) {
+  throw Error(path.string() + ": the checkpoint cannot be written: " + error.message() +
+              "; free space or make the folder writable, then go on with --resume");
+}
+
+}  // namespace
+
+Conditions current_conditions() {
+  Conditions c{.version = NARAE_VERSION, .threads = thread_count(), .instruction_set = "x86-64", .switches = {}};
+  if (__builtin_cpu_supports("avx2")) c.instruction_set = "avx2";
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")) c.instruction_set = "avx512";
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view text = *entry;
+    const std::string_view name = text.substr(0, text.find('='));
+    if (name == "NARAE_DATA" || name == "NARAE_DEBUG" || name.ends_with("_VERBOSE")) continue;
+    if (name.starts_with("NARAE_") || name.starts_with("DNNL_") || name.starts_with("ONEDNN_")) {
+      c.switches.emplace_back(text);
+    }
+  }
+  std::sort(c.switches.begin(), c.switches.end());
+  return c;
+}
+
+std::string difference(const Conditions& before, const Conditions& now) {
+  std::vector<std::string> parts;
+  if (before.version != now.version) parts.push_back("version " + before.version + " -> " + now.version);
+  if (before.threads != now.threads) parts.push_back(fmt::format("threads {} -> {}", before.threads, now.threads));
+  if (before.instruction_set != now.instruction_set) {
+    parts.push_back("instruction set " + before.instruction_set + " -> " + now.instruction_set);
+  }
+  if (before.switches != now.switches) {
+    const auto list = [](const std::vector<std::string>& s) {
+      return s.empty() ? "none" : fmt::format("{}", fmt::join(s, " "));
+    };
+    parts.push_back("switches " + list(before.switches) + " -> " + list(now.switches));
+  }
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
+
+std::vector<fs::path> checkpoints_in(const fs::path& folder) {
+  std::vector<fs::path> found;
+  std::error_code ignored;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, ignored)) {
+    if (is_checkpoint_name(entry.path().filename().string())) found.push_back(entry.path());
+  }
+  std::sort(found.begin(), found.end(), [](const fs::path& a, const fs::path& b) {
+    const std::string x = a.filename().string();
+    const std::string y = b.filename().string();
+    return x.size() != y.size() ? x.size() < y.size() : x < y;
+  });
+  return found;
+}
+
+void save_checkpoint(const fs::path& folder, const TrainState& state, const nn::Module& model,
+                     const optim::Optimizer& optimizer, std::int64_t keep) {
+  const fs::path target = folder / fmt::format("{:06}", state.step);
+  const fs::path temporary = folder / fmt::format(".{:06}-{}.tmp", state.step, ::getpid());
+  std::error_code error;
+  fs::remove_all(temporary, error);
+  if (!error) fs::create_directories(temporary, error);
+  if (error) fail(temporary, error);
+  try {
+    save_weights(temporary / "model.safetensors", model);
+    write_safetensors(temporary / "optimizer.safetensors", optimizer.state_dict());
+    write_file(temporary / "state.json", to_json(state).dump(2) + "\n");
+    sync_folder(temporary);
+    fs::rename(temporary, target, error);
+    if (error) fail(target, error);
+    sync_folder(folder);
+  } catch (...) {
+    fs::remove_all(temporary, error);
+    throw;
+  }
+  const std::vector<fs::path> all = checkpoints_in(folder);
+  for (std::size_t i = 0; i + static_cast<std::size_t>(keep) < all.size(); ++i) remove_checkpoint(all[i]);
+}
+
+std::optional<TrainState> load_checkpoint(const fs::path& folder, const nn::Module& model, optim::Optimizer& optimizer,
+                                          const std::function<void(const std::string&)>& warn) {
+  remove_leftovers(folder);
+  std::vector<fs::path> all = checkpoints_in(folder);
+  while (!all.empty()) {
+    try {
+      return load(all.back(), model, optimizer);
+    } catch (const Error& e) {
+      if (all.size() == 1) {
+        throw Error(folder.string() + ": no checkpoint can be read; remove the folder to start anew. " + e.what());
+      }
+      warn(std::string("a checkpoint can't be read and is put aside, the one before is taken. ") + e.what());
+      fs::path aside = all.back();
+      aside += ".unreadable";
+      std::error_code error;
+      fs::rename(all.back(), aside, error);
+      if (error) fail(aside, error);
+      all.pop_back();
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace narae

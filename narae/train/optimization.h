@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "narae/core/export.h"
+#include "narae/optim/optimizer.h"
+#include "narae/optim/schedule.h"
+#include "narae/train/recipe.h"
+
+namespace narae {
+
+/// The recipe's optimiser over these parameters, clipping and penalties included.
+[[nodiscard]] NARAE_API std::unique_ptr<optim::Optimizer> make_optimizer(const TrainRecipe& recipe,
+                                                                         std::vector<Tensor> parameters);
+
+/// The recipe's loss of logits (batch, classes) for labels (batch), without penalties. Labels are smoothed for training
+/// only.
+[[nodiscard]] NARAE_API Tensor classification_loss(const TrainRecipe& recipe, const Tensor& logits,
+                                                   const Tensor& labels, bool training);
+
+/// What is added to the loss: the L2 penalty where the optimiser's weight decay is no such penalty (AdamW). Undefined
+/// when there is nothing to add.
+[[nodiscard]] NARAE_API Tensor loss_penalty(const TrainRecipe& recipe, const std::vector<Tensor>& parameters);
+
+/// The learning rate of every step. Epochs of the recipe are turned into steps.
+class NARAE_API RateSchedule {
+ public:
+  RateSchedule(const TrainRecipe& recipe, std::int64_t steps_per_epoch);
+
+  /// The rate of a step, counted from 0.
+  [[nodiscard]] double operator()(std::int64_t step) const;
+  /// Tells a schedule that watches progress the loss by which an epoch is judged.
+  void report(double loss);
+  /// What a checkpoint keeps; empty when the rate depends on the step alone.
+  [[nodiscard]] optim::NamedNumbers state() const;
+  void load_state(const optim::NamedNumbers& state);
+  /// Steps of warm-up: the recipe's, at most half of the run's.
+  [[nodiscard]] std::int64_t warmup_steps() const { return warmup_; }
+
+ private:
+  std::int64_t warmup_;
+  std::function<double(std::int64_t)> rate_;
+  std::optional<optim::ReduceOnPlateau> plateau_;
+};
+
+}  // namespace narae

@@ -1,0 +1,75 @@
+#include "narae/models/registry.h"
+#include "narae/train/recipe.h"
+#include "narae/train/recipe_keys.h"
+
+namespace narae {
+namespace {
+
+RecipeKey key_of(const detail::RecipeRow& row) {
+  Recipe recipe;
+  const detail::RecipeField field = row.field(recipe);
+  return {.name = std::string(row.key),
+          .type = std::string(detail::type_of(field)),
+          .allowed = row.choices.empty() ? detail::range_text(row.range) : detail::expectation(row),
+          .initial = detail::toml_value(field),
+          .applies = detail::condition(row),
+          .doc = std::string(row.doc)};
+}
+
+RecipeKey key_of(const models::ModelInfo& model, const models::ModelOption& option) {
+  constexpr std::string_view types[] = {"true or false", "integer", "number", "text", "list of integers"};
+  std::string allowed;
+  for (const std::string& choice : option.choices) allowed += (allowed.empty() ? "one of: " : ", ") + choice;
+  const bool numbers =
+      !std::holds_alternative<bool>(option.initial) && !std::holds_alternative<std::string>(option.initial);
+  if (numbers) {
+    detail::NumberRange range{.low = option.low};
+    if (option.high > option.low) range.high = option.high;
+    allowed = detail::range_text(range);
+  }
+  return {.name = "model." + option.name,
+          .type = std::string(types[option.initial.index()]),
+          .allowed = allowed,
+          .initial = detail::toml_value(option.initial),
+          .applies = "model.name = " + model.name,
+          .doc = option.doc};
+}
+
+}  // namespace
+
+std::vector<RecipeKey> recipe_keys() {
+  std::vector<RecipeKey> keys;
+  for (const detail::RecipeRow& row : detail::recipe_rows()) {
+    keys.push_back(key_of(row));
+    if (row.key != "model.name") continue;
+    for (const models::ModelInfo& model : models::models()) {
+      for (const models::ModelOption& option : model.options) keys.push_back(key_of(model, option));
+    }
+  }
+  return keys;
+}
+
+std::string recipe_reference() {
+  std::string text =
+      "# Keys of a recipe\n\n"
+      "A recipe is a TOML file. On the command line `section.key=value` wins over it:\n"
+      "`narae train lenet5 train.optimizer.lr=0.01`. A key with a condition has an effect only where that holds, and "
+      "is\n"
+      "an error elsewhere. `narae recipes keys` prints this page from the table that recipes are read with.\n";
+  std::string section = "-";
+  for (const RecipeKey& key : recipe_keys()) {
+    const std::size_t dot = key.name.rfind('.');
+    const std::string own = dot == std::string::npos ? "" : key.name.substr(0, dot);
+    if (own != section) {
+      text += own.empty() ? "\n## Top level\n\n" : "\n## [" + own + "]\n\n";
+      text += "| key | type | allowed | default | meaning |\n|---|---|---|---|---|\n";
+      section = own;
+    }
+    text += "| `" + key.name.substr(dot == std::string::npos ? 0 : dot + 1) + "` | " + key.type + " | " + key.allowed +
+            " | `" + key.initial + "` | " + key.doc + (key.applies.empty() ? "" : "; with `" + key.applies + "`") +
+            " |\n";
+  }
+  return text;
+}
+
+}  // namespace narae

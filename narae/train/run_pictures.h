@@ -1,0 +1,33 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "narae/core/array.h"
+#include "narae/core/export.h"
+#include "narae/data/dataset.h"
+#include "narae/models/config.h"
+#include "narae/nn/module.h"
+#include "narae/train/evaluate.h"
+
+namespace narae {
+
+/// A dataset's picture as it is stored, as u8 (1 or 3, height, width) for people. Throws Error for other samples.
+[[nodiscard]] NARAE_API Array picture_of(const Dataset& dataset, std::int64_t index);
+
+/// Draws what a classifier made of a dataset into a run's folder: confusion.png always; predictions.png (the first
+/// samples) and mistakes.png (the surest wrong answers, if there are any) for pictures; boundary.png for points of two
+/// classes in the plane. `title` heads each.
+NARAE_API void draw_answers(const std::filesystem::path& folder, const std::string& title, const nn::Module& model,
+                            const models::ModelConfig& config, const Dataset& dataset, const Evaluation& evaluation);
+
+/// The plane around some points, f32 (n, 2), coloured by the network's answers: u8 (3, height, width). `labels`: i64
+/// (n).
+[[nodiscard]] NARAE_API Array boundary_picture(const std::string& title, const nn::Module& model,
+                                               const models::ModelConfig& config, const Array& points,
+                                               const Array& labels);
+
+/// Draws curves.svg from results.csv and steps.csv.
+NARAE_API void draw_curves(const std::filesystem::path& folder, const std::string& title);
+
+}  // namespace narae

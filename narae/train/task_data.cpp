@@ -1,0 +1,83 @@
+#include "narae/train/task_data.h"
+
+#include <algorithm>
+
+#include "narae/core/error.h"
+#include "narae/data/catalog.h"
+
+namespace narae {
+namespace {
+
+constexpr std::int64_t evaluation_batch = 256;
+
+SplitOptions split_options(const Recipe& recipe) {
+  return {.validation_fraction = recipe.data.val_fraction, .seed = static_cast<std::uint64_t>(recipe.train.seed)};
+}
+
+Dataset limited(const Dataset& dataset, std::int64_t limit) {
+  return limit > 0 ? first(dataset, limit) : dataset;
+}
+
+void require_samples(const Dataset& dataset, const std::string& name, const char* purpose) {
+  if (dataset.size() == 0) throw Error("dataset '" + name + "' has no samples " + purpose);
+}
+
+const Shape& sample_shape(const Dataset& dataset) {
+  return dataset.fields[field_index(dataset, "image")].shape;
+}
+
+}  // namespace
+
+TaskData open_task_data(const Recipe& recipe) {
+  const std::string& name = recipe.data.name;
+  Splits splits = open_splits(name, split_options(recipe));
+  const bool validates = splits.validation.size() > 0;
+  TaskData data{.train = limited(splits.train, recipe.data.limit_train),
+                .judged = limited(validates ? splits.validation : splits.test, recipe.data.limit_val),
+                .judged_split = validates ? Split::validation : Split::test,
+                .test = splits.test};
+  require_samples(data.train, name, "to learn from");
+  require_samples(data.judged, name, "to judge epochs by");
+  if (data.train.classes.empty()) throw Error("dataset '" + name + "' has no classes to tell apart");
+  return data;
+}
+
+Dataset open_split(const Recipe& recipe, Split split) {
+  return open_dataset(recipe.data.name, split, split_options(recipe));
+}
+
+models::ModelConfig model_config(const Recipe& recipe, const Dataset& dataset) {
+  models::ModelConfig config;
+  config.model = models::resolved({.name = recipe.model.name,
+                                   .options = recipe.model.options,
+                                   .input = sample_shape(dataset),
+                                   .num_classes = static_cast<std::int64_t>(dataset.classes.size())});
+  config.classes = dataset.classes;
+  if (recipe.data.normalize) {
+    config.mean = dataset.mean;
+    config.stddev = dataset.stddev;
+  }
+  return config;
+}
+
+Loader training_loader(const Recipe& recipe, Dataset dataset) {
+  return Loader(std::move(dataset), {.batch_size = recipe.train.batch_size,
+                                     .shuffle = true,
+                                     .seed = static_cast<std::uint64_t>(recipe.train.seed),
+                                     .workers = static_cast<int>(recipe.data.workers),
+                                     .normalize = recipe.data.normalize,
+                                     .augment = recipe.data.augment});
+}
+
+Loader evaluation_loader(const models::ModelConfig& config, Dataset dataset, std::int64_t workers) {
+  if (!(sample_shape(dataset) == config.model.input)) {
+    throw Error("dataset '" + dataset.name + "' has samples " + to_string(sample_shape(dataset)) +
+                ", but the network takes " + to_string(config.model.input));
+  }
+  // Normalised as in training, whatever the dataset's own statistics are.
+  dataset.mean = config.mean;
+  dataset.stddev = config.stddev;
+  return Loader(std::move(dataset), {.batch_size = evaluation_batch, .workers = static_cast<int>(workers)});
+}
+
+}  // namespace narae

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <string>
+
+#include "narae/core/export.h"
+#include "narae/data/dataset.h"
+#include "narae/data/loader.h"
+#include "narae/models/config.h"
+#include "narae/models/registry.h"
+#include "narae/train/recipe.h"
+
+namespace narae {
+
+/// The samples of a run.
+struct TaskData {
+  Dataset train;
+  Dataset judged;      ///< what epochs are judged by: the validation samples, or the test samples without any
+  Split judged_split;  ///< which of the two
+  Dataset test;
+};
+
+/// Opens the recipe's data with its limits applied. Throws Error for sets without classes or samples.
+[[nodiscard]] NARAE_API TaskData open_task_data(const Recipe& recipe);
+
+/// One split of the recipe's data, whole. Throws Error for the validation split of a recipe without one.
+[[nodiscard]] NARAE_API Dataset open_split(const Recipe& recipe, Split split);
+
+/// The recipe's network for samples of this dataset, with the names of its classes and its normalisation.
+[[nodiscard]] NARAE_API models::ModelConfig model_config(const Recipe& recipe, const Dataset& dataset);
+
+/// Batches to learn from: shuffled and augmented as the recipe says.
+[[nodiscard]] NARAE_API Loader training_loader(const Recipe& recipe, Dataset dataset);
+/// Batches to be judged by: in order, as they are. Throws Error when the dataset's samples don't fit the network.
+[[nodiscard]] NARAE_API Loader evaluation_loader(const models::ModelConfig& config, Dataset dataset,
+                                                 std::int64_t workers = 1);
+
+}  // namespace narae

@@ -1,0 +1,44 @@
+#include "narae/train/weights.h"
+
+#include <fmt/format.h>
+
+#include <string_view>
+
+#include "narae/core/error.h"
+#include "narae/core/random.h"
+#include "narae/io/safetensors.h"
+
+namespace narae {
+namespace {
+
+// FNV-1a, continued.
+std::uint64_t hash_on(std::uint64_t hash, std::string_view bytes) {
+  for (const char c : bytes) hash = (hash ^ static_cast<std::uint8_t>(c)) * 0x100000001b3ULL;
+  return hash;
+}
+
+}  // namespace
+
+void save_weights(const std::filesystem::path& path, const nn::Module& model) {
+  write_safetensors(path, model.state_dict(), {{"format", "pt"}});
+}
+
+void load_weights(const std::filesystem::path& path, const nn::Module& model) {
+  const TensorFile file = read_safetensors(path);
+  try {
+    model.load_state_dict(file.tensors);
+  } catch (const Error& e) {
+    throw Error(path.string() + ": these weights do not fit the model: " + e.what());
+  }
+}
+
+std::string weights_hash(const nn::Module& model) {
+  std::uint64_t hash = hash_of("");
+  for (const auto& [name, array] : model.state_dict()) {
+    hash = hash_on(hash, fmt::format("{} {} {}\n", name, name_of(array.dtype), to_string(array.shape)));
+    hash = hash_on(hash, {reinterpret_cast<const char*>(array.buffer.data()), array.bytes()});
+  }
+  return fmt::format("{:016x}", hash);
+}
+
+}  // namespace narae

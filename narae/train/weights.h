@@ -1,0 +1,22 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "narae/core/export.h"
+#include "narae/nn/module.h"
+
+namespace narae {
+
+/// Parameters and buffers alone, under the names of the ecosystem, as a safetensors file; atomically.
+NARAE_API void save_weights(const std::filesystem::path& path, const nn::Module& model);
+
+/// Gives the model the weights of a safetensors file. Throws one Error naming the file that lists everything missing,
+/// unexpected or misshapen, before anything is changed.
+NARAE_API void load_weights(const std::filesystem::path& path, const nn::Module& model);
+
+/// 16 hexadecimal digits: FNV-1a over names, types, shapes and bytes of parameters and buffers, in order. Equal for
+/// equal bits.
+[[nodiscard]] NARAE_API std::string weights_hash(const nn::Module& model);
+
+}  // namespace narae

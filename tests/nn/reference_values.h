@@ -1,0 +1,59 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "narae/graph/eval.h"
+#include "narae/io/safetensors.h"
+
+namespace narae::testing {
+
+/// A file of tests/reference with the JSON text that its metadata hold under `key`.
+struct ReferenceFile {
+  std::map<std::string, Array> tensors;
+  nlohmann::json description;
+
+  ReferenceFile(const std::string& name, const std::string& key) {
+    const auto path = std::filesystem::path(__FILE__).parent_path().parent_path() / "reference" / name;
+    TensorFile file = read_safetensors(path);
+    tensors = std::move(file.tensors);
+    description = nlohmann::json::parse(file.metadata.at(key));
+  }
+
+  /// The tensors "<start>.<name>" by name.
+  [[nodiscard]] std::map<std::string, Array> group(const std::string& start) const {
+    std::map<std::string, Array> result;
+    for (const auto& [name, array] : tensors)
+      if (name.starts_with(start + ".")) result.emplace(name.substr(start.size() + 1), array);
+    return result;
+  }
+};
+
+/// What PyTorch computes, see tests/reference/make_values.py.
+inline const ReferenceFile& reference_values() {
+  static const ReferenceFile file("values.safetensors", "cases");
+  return file;
+}
+
+/// |got - expected| <= atol + rtol |expected| for every element; both f64.
+inline void expect_near(const Array& got, const Array& expected, double rtol, double atol, const std::string& what) {
+  ASSERT_TRUE(got.shape == expected.shape)
+      << what << ": " << to_string(got.shape) << " against " << to_string(expected.shape);
+  ASSERT_EQ(got.dtype, DType::f64) << what;
+  const auto a = got.values<double>();
+  const auto b = expected.values<double>();
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    const bool near = std::abs(a[i] - b[i]) <= atol + rtol * std::abs(b[i]);
+    ASSERT_TRUE(near) << what << "[" << i << "]: " << a[i] << " against " << b[i];
+  }
+}
+
+}  // namespace narae::testing

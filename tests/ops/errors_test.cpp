@@ -1,0 +1,200 @@
+// What is wrong is said where it was written, with the operator's name and the shapes or types.
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "narae/ops/ops.h"
+
+namespace narae {
+namespace {
+
+struct Mistake {
+  const char* name;
+  std::function<Tensor()> write;
+  std::vector<const char*> says;
+};
+
+const std::vector<Mistake>& mistakes() {
+  static const Tensor a = zeros({2, 3});
+  static const Tensor b = zeros({2, 4});
+  static const Tensor wide = zeros({2, 3}, DType::f64);
+  static const Tensor whole = zeros({2, 3}, DType::i64);
+  static const Tensor mask = zeros({2, 3}, DType::boolean);
+  static const Tensor half = zeros({2, 3}, DType::f16);
+  static const Tensor none;
+  static const std::vector<Mistake> all = {
+      {"add_shapes", [] { return a + b; }, {"add", "(2, 3)", "(2, 4)"}},
+      {"add_types", [] { return a + wide; }, {"add", "f32", "f64", "cast one of them"}},
+      {"add_half", [] { return half + half; }, {"add", "f16", "cast it first"}},
+      {"add_undefined", [] { return a + none; }, {"add", "argument 2", "undefined"}},
+      {"number_beside_integers", [] { return whole * 2.5; }, {"mul", "2.5", "i64", "cast"}},
+      {"number_too_large", [] { return zeros({1}, DType::u8) + 256; }, {"add", "256", "u8"}},
+      {"number_beside_nothing", [] { return 2.0 * none; }, {"mul", "undefined"}},
+      {"exp_integers", [] { return exp(whole); }, {"exp", "i64", "(2, 3)"}},
+      {"neg_bool", [] { return -mask; }, {"neg", "bool"}},
+      {"and_floats", [] { return logical_and(a, a); }, {"logical_and", "f32", "bool"}},
+      {"less_types", [] { return less(a, whole); }, {"less", "f32", "i64"}},
+      {"is_finite_integers", [] { return is_finite(whole); }, {"is_finite", "i64"}},
+      {"where_condition", [] { return where(a, a, a); }, {"where", "argument 1", "f32"}},
+      {"where_shapes", [] { return where(mask, a, b); }, {"where", "(2, 3)", "(2, 4)"}},
+      {"where_types", [] { return where(mask, a, wide); }, {"where", "f32", "f64"}},
+      {"arange_step", [] { return arange(0, 1, 0); }, {"arange"}},
+      {"eye_half", [] { return eye(2, 2, DType::f16); }, {"eye", "f16"}},
+      {"reshape", [] { return reshape(a, {4}); }, {"reshape", "(2, 3)", "(4,)"}},
+      {"reshape_unknown",
+       [] {
+         return reshape(a, {4, -1});
+       },
+       {"reshape", "(2, 3)"}},
+      {"reshape_two_unknown",
+       [] {
+         return reshape(a, {-1, -1});
+       },
+       {"negative extent"}},
+      {"reshape_nothing",
+       [] {
+         return reshape(zeros({0}), {0, -1});
+       },
+       {"reshape", "(0,)"}},
+      {"broadcast_to",
+       [] {
+         return broadcast_to(a, {3, 3});
+       },
+       {"broadcast_to", "(2, 3)", "(3, 3)"}},
+      {"broadcast_to_fewer", [] { return broadcast_to(a, {3}); }, {"broadcast_to", "(2, 3)", "(3,)"}},
+      {"transpose",
+       [] {
+         return transpose(a, {0, 0});
+       },
+       {"transpose", "(2, 3)"}},
+      {"transpose_axis", [] { return transpose(a, 0, 2); }, {"transpose", "axis 2", "rank 2"}},
+      {"slice_start", [] { return slice(a, 1, 4, 5); }, {"slice", "(2, 3)", "start 4"}},
+      {"slice_step", [] { return slice(a, 1, 0, 2, 0); }, {"slice", "step", "flip"}},
+      {"dynamic_slice_length", [] { return dynamic_slice(a, 1, scalar_integer(0), 4); }, {"slice", "(2, 3)"}},
+      {"dynamic_slice_start", [] { return dynamic_slice(a, 1, scalar(0), 1); }, {"slice", "i64"}},
+      {"narrow", [] { return narrow(a, 1, 2, 2); }, {"narrow", "(2, 3)"}},
+      {"slice_scatter", [] { return slice_scatter(a, 1, scalar_integer(0), 2); }, {"slice_scatter", "(2, 3)", "2"}},
+      {"split",
+       [] {
+         return split(a, {1, 1}, 1)[0];
+       },
+       {"split", "(2, 3)", "2"}},
+      {"split_parts", [] { return split(a, 2, 1)[0]; }, {"split", "(2, 3)", "2"}},
+      {"concat_shapes",
+       [] {
+         return concat({a, b}, 0);
+       },
+       {"concat", "(2, 3)", "(2, 4)"}},
+      {"concat_types",
+       [] {
+         return concat({a, wide}, 0);
+       },
+       {"concat", "f32", "f64"}},
+      {"concat_nothing", [] { return concat(std::span<const Tensor>(), 0); }, {"concat"}},
+      {"stack",
+       [] {
+         return stack({a, b});
+       },
+       {"stack", "(2, 3)", "(2, 4)"}},
+      {"pad_margins",
+       [] {
+         return pad(a, {1, 1});
+       },
+       {"pad", "(2, 3)", "2 margins"}},
+      {"pad_negative",
+       [] {
+         return pad(a, {1, 1, -1, 0});
+       },
+       {"pad", "negative"}},
+      {"flip", [] { return flip(a, {3}); }, {"flip", "axis 3"}},
+      {"roll", [] { return roll(a, -3, 1); }, {"roll", "axis -3"}},
+      {"squeeze", [] { return squeeze(a, 0); }, {"squeeze", "(2, 3)"}},
+      {"unsqueeze", [] { return unsqueeze(a, 4); }, {"unsqueeze", "axis 4"}},
+      {"sum_axis", [] { return sum(a, 2); }, {"sum", "axis 2", "rank 2"}},
+      {"sum_twice",
+       [] {
+         return sum(a, {1, -1});
+       },
+       {"sum", "axis -1", "twice"}},
+      {"sum_bool", [] { return sum(mask); }, {"sum", "bool", "cast"}},
+      {"mean_integers", [] { return mean(whole); }, {"mean", "i64"}},
+      {"norm_undefined", [] { return norm(none); }, {"norm", "undefined"}},
+      {"max_of_nothing",
+       [] {
+         return max(zeros({2, 0}), 1);
+       },
+       {"max", "(2, 0)", "empty"}},
+      {"argmax_of_nothing",
+       [] {
+         return argmax(zeros({2, 0}));
+       },
+       {"argmax", "(2, 0)", "empty"}},
+      {"all_finite",
+       [] {
+         return all_finite(std::vector{a, whole});
+       },
+       {"all_finite", "i64"}},
+      {"cumsum", [] { return cumsum(a, 2); }, {"cumsum", "axis 2"}},
+      {"take_index", [] { return take(a, a); }, {"take", "argument 2", "f32", "i32 or i64"}},
+      {"embedding", [] { return embedding(zeros({3}), whole); }, {"embedding", "(3,)"}},
+      {"index_add_shapes",
+       [] { return index_add(a, 0, zeros({2}, DType::i64), b); },
+       {"index_add", "(2, 3)", "(2,)", "(2, 4)"}},
+      {"index_add_types", [] { return index_add(a, 0, zeros({2}, DType::i64), wide); }, {"index_add", "f32", "f64"}},
+      {"gather",
+       [] {
+         return gather(a, 1, zeros({3, 3}, DType::i64));
+       },
+       {"gather", "(2, 3)", "(3, 3)"}},
+      {"scatter_add", [] { return scatter_add(a, 1, whole, b); }, {"scatter_add", "(2, 3)", "(2, 4)"}},
+      {"one_hot", [] { return one_hot(a, 3); }, {"one_hot", "f32"}},
+      {"one_hot_classes", [] { return one_hot(whole, -1); }, {"negative"}},
+      {"sort", [] { return sort(mask).values; }, {"sort", "bool"}},
+      {"topk", [] { return topk(a, 4).values; }, {"topk", "(2, 3)", "4"}},
+      {"bernoulli", [] { return bernoulli({2}, 1.5); }, {"bernoulli", "1.5"}},
+      {"normal_integers", [] { return normal({2}, 0, 1, DType::i32); }, {"random_normal", "i32"}},
+      {"matmul", [] { return matmul(a, b); }, {"matmul", "(2, 3)", "(2, 4)"}},
+      {"matmul_types", [] { return matmul(a, t(wide)); }, {"matmul", "f32", "f64"}},
+      {"linear", [] { return linear(a, b); }, {"(2, 3)", "(2, 4)"}},
+      {"conv2d",
+       [] {
+         return conv2d(zeros({1, 3, 5, 5}), zeros({4, 2, 3, 3}));
+       },
+       {"conv2d", "(1, 3, 5, 5)", "(4, 2, 3, 3)"}},
+      {"max_pool2d",
+       [] {
+         return max_pool2d(zeros({1, 1, 2, 2}), 3);
+       },
+       {"max_pool2d", "(1, 1, 2, 2)", "(3, 3)"}},
+      {"avg_pool2d", [] { return avg_pool2d(a, 2); }, {"avg_pool2d", "(2, 3)"}},
+      {"softmax", [] { return softmax(whole); }, {"softmax", "i64"}},
+      {"cross_entropy",
+       [] { return cross_entropy_rows(a, zeros({3}, DType::i64), zeros({3}), zeros({})); },
+       {"cross_entropy", "(2, 3)", "(3,)"}},
+      {"batch_norm",
+       [] {
+         return batch_norm(zeros({4, 3}), zeros({2}), zeros({3})).y;
+       },
+       {"batch_norm", "(4, 3)", "(2,)"}},
+      {"layer_norm", [] { return layer_norm(a, zeros({2}), zeros({2})); }, {"layer_norm", "(2, 3)", "(2,)"}},
+      {"dropout", [] { return dropout(a, 1.5); }, {"dropout", "1.5"}},
+  };
+  return all;
+}
+
+TEST(Errors, NameTheOperatorAndTheShapes) {
+  for (const Mistake& m : mistakes()) {
+    SCOPED_TRACE(m.name);
+    try {
+      (void)m.write();
+      ADD_FAILURE() << "nothing was thrown";
+    } catch (const Error& e) {
+      const std::string message = e.what();
+      for (const char* part : m.says)
+        EXPECT_NE(message.find(part), std::string::npos) << "'" << part << "' is not in: " << message;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace narae
