@@ -1,0 +1,27 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace narae::bench {
+
+/// A training step that can be repeated.
+struct Job {
+  std::string name;
+  std::string description;
+  std::vector<std::string> peer;       ///< arguments of bench/pytorch/train_step.py
+  std::function<double()> first_loss;  ///< prepares the job; the loss of the first step
+  std::function<double(int)> run;      ///< seconds a step
+};
+
+/// Jobs that have a peer in PyTorch. `weights` holds the first weights, pictures and labels of both sides.
+[[nodiscard]] std::vector<Job> training_jobs(const std::string& weights);
+
+/// What writing, keying and freeing one node of a graph costs, in nanoseconds.
+struct NodeCost {
+  double write, key, release;
+};
+[[nodiscard]] NodeCost measure_node_cost();
+
+}  // namespace narae::bench
