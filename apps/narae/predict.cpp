@@ -138,10 +138,7 @@ std::string to_text(const Item& item, const std::vector<std::string>& classes, s
 
 void run_predict(const Arguments& arguments) {
   const fs::path run = find_run(arguments.run);
-  TrainedModel model = load_trained(run, arguments.last ? "last" : "best");
-  if (model.config.classes.empty()) {
-    for (std::int64_t c = 0; c < model.config.model.num_classes; ++c) model.config.classes.push_back(std::to_string(c));
-  }
+  const TrainedModel model = load_trained(run, arguments.last ? "last" : "best");
   std::vector<Item> items;
   for (const std::string& input : arguments.inputs) {
     (takes_pictures(model.config) ? read_picture : read_points)(model, input, items);

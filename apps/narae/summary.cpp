@@ -71,7 +71,8 @@ Recipe recipe_of(const std::string& name) {
     known.push_back(info.name);
     if (info.name == name) return parse_recipe("[model]\nname = \"" + name + "\"\n", name);
   }
-  throw UsageError("'" + name + "' is neither a model, a recipe nor a run folder" + did_you_mean(name, known));
+  throw UsageError("'" + name + "' is neither a model, a recipe nor a run folder" + did_you_mean(name, known) +
+                   " (narae models and narae recipes list them)");
 }
 
 // The sample's shape and the number of classes are those of the recipe's data, if that is at hand.

@@ -286,10 +286,12 @@ std::vector<RecipeRow> make_rows() {
   };
 }
 
-// 64 rather than 64.0 for what a reader takes for a whole number.
+// 1000000 rather than 1e+06 for what a reader takes for a whole number.
 std::string number_text(double value) {
   char text[32];
-  const auto end = std::to_chars(text, text + sizeof text, value).ptr;
+  const bool whole = std::abs(value) < 1e15 && value == std::trunc(value);
+  const auto end = whole ? std::to_chars(text, text + sizeof text, static_cast<std::int64_t>(value)).ptr
+                         : std::to_chars(text, text + sizeof text, value).ptr;
   return {text, end};
 }
 

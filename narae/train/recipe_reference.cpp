@@ -5,12 +5,24 @@
 namespace narae {
 namespace {
 
+// "at least 1" without the "of" that it has in a sentence.
+std::string allowed_numbers(const detail::NumberRange& range) {
+  const std::string text = detail::range_text(range);
+  return text.starts_with("of ") ? text.substr(3) : text;
+}
+
+// A cell of a Markdown table ends at a bar.
+std::string escaped(std::string text) {
+  for (std::size_t at = text.find('|'); at != std::string::npos; at = text.find('|', at + 2)) text.insert(at, "\\");
+  return text;
+}
+
 RecipeKey key_of(const detail::RecipeRow& row) {
   Recipe recipe;
   const detail::RecipeField field = row.field(recipe);
   return {.name = std::string(row.key),
           .type = std::string(detail::type_of(field)),
-          .allowed = row.choices.empty() ? detail::range_text(row.range) : detail::expectation(row),
+          .allowed = row.choices.empty() ? allowed_numbers(row.range) : detail::expectation(row),
           .initial = detail::toml_value(field),
           .applies = detail::condition(row),
           .doc = std::string(row.doc)};
@@ -25,7 +37,7 @@ RecipeKey key_of(const models::ModelInfo& model, const models::ModelOption& opti
   if (numbers) {
     detail::NumberRange range{.low = option.low};
     if (option.high > option.low) range.high = option.high;
-    allowed = detail::range_text(range);
+    allowed = allowed_numbers(range);
   }
   return {.name = "model." + option.name,
           .type = std::string(types[option.initial.index()]),
@@ -66,8 +78,8 @@ std::string recipe_reference() {
       section = own;
     }
     text += "| `" + key.name.substr(dot == std::string::npos ? 0 : dot + 1) + "` | " + key.type + " | " + key.allowed +
-            " | `" + key.initial + "` | " + key.doc + (key.applies.empty() ? "" : "; with `" + key.applies + "`") +
-            " |\n";
+            " | `" + key.initial + "` | " + escaped(key.doc) +
+            (key.applies.empty() ? "" : "; with `" + key.applies + "`") + " |\n";
   }
   return text;
 }

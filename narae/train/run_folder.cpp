@@ -18,9 +18,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array run_files = {"recipe.toml",     "config.json",   "results.csv", "steps.csv",
-                                  "curves.svg",      "log.txt",       "summary.txt", "weights",
-                                  "predictions.png", "confusion.png", "boundary.png"};
+constexpr std::array run_files = {"recipe.toml",     "config.json",  "results.csv",   "steps.csv",
+                                  "curves.svg",      "log.txt",      "summary.txt",   "weights",
+                                  "predictions.png", "mistakes.png", "confusion.png", "boundary.png"};
 
 [[noreturn]] void fail(const fs::path& path, int error) {
   const char* advice = error == ENOSPC || error == EDQUOT    ? "free some space there"

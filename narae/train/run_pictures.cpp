@@ -23,6 +23,7 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t shown_samples = 48;
 constexpr std::size_t shown_points = 2000;
+constexpr std::size_t shown_bins = 200;
 constexpr int shown_columns = 8;
 constexpr std::int64_t most_drawn_classes = 100;  // beyond, a confusion matrix is no longer readable
 constexpr std::int64_t grid_side = 161;
@@ -67,6 +68,8 @@ void draw_pictures(const fs::path& folder, const std::string& title, const model
   write_png(folder / "predictions.png", grid(beginning, ": first samples"));
   if (const auto wrong = surest_mistakes(evaluation); !wrong.empty()) {
     write_png(folder / "mistakes.png", grid(wrong, ": surest mistakes"));
+  } else {
+    fs::remove(folder / "mistakes.png");
   }
 }
 
@@ -87,6 +90,19 @@ std::vector<double> column_of(const Table& table, const std::string& name) {
   std::vector<double> values;
   for (std::size_t row = 0; row < table.rows.size(); ++row) values.push_back(table.number(row, name));
   return values;
+}
+
+// Means of neighbours, so that what is left shows the trend of noisy values.
+std::vector<double> binned(const std::vector<double>& values) {
+  const std::size_t width = (values.size() + shown_bins - 1) / shown_bins;
+  std::vector<double> result;
+  for (std::size_t i = 0; i < values.size(); i += width) {
+    const auto begin = values.begin() + static_cast<std::ptrdiff_t>(i);
+    const std::size_t count = std::min(width, values.size() - i);
+    result.push_back(std::accumulate(begin, begin + static_cast<std::ptrdiff_t>(count), 0.0) /
+                     static_cast<double>(count));
+  }
+  return result;
 }
 
 }  // namespace
@@ -152,27 +168,39 @@ void draw_answers(const fs::path& folder, const std::string& title, const nn::Mo
   }
 }
 
-void draw_curves(const fs::path& folder, const std::string& title) {
+void draw_curves(const fs::path& folder, const CurveOptions& options) {
   const Table results = read_table(folder / "results.csv");
   const Table steps = read_table(folder / "steps.csv");
   if (steps.rows.empty()) return;
-  const std::vector<double> step = column_of(steps, "step");
-  std::vector<double> epoch_ends = column_of(results, "step");
+  const std::vector<double> epochs = column_of(results, "epoch");
+  std::vector<double> at = column_of(steps, "step");
+  for (double& x : at) x /= static_cast<double>(options.steps_per_epoch);
   const auto by_epoch = [&](const std::string& name, const std::string& column) {
-    return draw::Series{.name = name, .y = column_of(results, column), .x = epoch_ends};
+    return draw::Series{.name = name, .y = column_of(results, column), .x = epochs};
   };
-  draw::Chart loss{.title = "loss", .x_label = "step", .y_label = "loss", .log_y = true};
-  loss.series = {{.name = "batch", .y = column_of(steps, "loss"), .x = step},
-                 by_epoch("training", "train_loss"),
-                 by_epoch("judged", "val_loss")};
-  draw::Chart accuracy{.title = "accuracy", .x_label = "step", .y_label = "share of right answers"};
-  accuracy.series = {by_epoch("training", "train_accuracy"), by_epoch("judged", "val_accuracy")};
-  draw::Chart rate{.title = "learning rate", .x_label = "step", .y_label = "learning rate"};
-  rate.series = {{.name = "learning rate", .y = column_of(steps, "lr"), .x = step}};
-  draw::Chart norm{.title = "gradient", .x_label = "step", .y_label = "norm before clipping", .log_y = true};
-  norm.series = {{.name = "gradient norm", .y = column_of(steps, "grad_norm"), .x = step}};
-  const std::vector<draw::Chart> charts = {loss, accuracy, rate, norm};
-  write_file(folder / "curves.svg", draw::svg(charts, {.title = title}));
+  const auto by_step = [&](const std::string& name, const std::string& column) {
+    return draw::Series{.name = name, .y = binned(column_of(steps, column)), .x = binned(at)};
+  };
+  const std::vector<draw::Chart> charts = {
+      {.title = "loss",
+       .x_label = "epoch",
+       .y_label = "loss",
+       .series = {by_step("training", "loss"), by_epoch(options.judged, "val_loss")},
+       .log_y = true},
+      {.title = "accuracy",
+       .x_label = "epoch",
+       .y_label = "share of right answers",
+       .series = {by_epoch("training", "train_accuracy"), by_epoch(options.judged, "val_accuracy")}},
+      {.title = "learning rate",
+       .x_label = "epoch",
+       .y_label = "learning rate",
+       .series = {{.name = "learning rate", .y = column_of(steps, "lr"), .x = at}}},
+      {.title = "gradient",
+       .x_label = "epoch",
+       .y_label = "norm before clipping",
+       .series = {by_step("gradient norm", "grad_norm")},
+       .log_y = true}};
+  write_file(folder / "curves.svg", draw::svg(charts, {.title = options.title}));
 }
 
 }  // namespace narae

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 
@@ -27,7 +28,12 @@ NARAE_API void draw_answers(const std::filesystem::path& folder, const std::stri
                                                const models::ModelConfig& config, const Array& points,
                                                const Array& labels);
 
+struct CurveOptions {
+  std::string title = {};
+  std::string judged = "test";  ///< the samples that epochs are judged by
+  std::int64_t steps_per_epoch = 1;
+};
 /// Draws curves.svg from results.csv and steps.csv.
-NARAE_API void draw_curves(const std::filesystem::path& folder, const std::string& title);
+NARAE_API void draw_curves(const std::filesystem::path& folder, const CurveOptions& options);
 
 }  // namespace narae

@@ -104,27 +104,34 @@ std::int64_t stored_bytes_of(const Node* node) {
   return node->shape.count() * static_cast<std::int64_t>(size_of(node->dtype));
 }
 
-// out = floor((in + 2 padding - reach) / stride) + 1: what the floor leaves out.
+// out = floor((in + 2 padding - reach) / stride) + 1: says where the floor drops something.
 std::string stride_note(const Node* node) {
-  std::string note;
+  std::string notes[2];
   const Shape& x = node->inputs()[0]->shape;
   for (int i = 0; i < 2; ++i) {
     std::int64_t stride = 1;
-    std::int64_t room = 0;
+    std::int64_t padding = 0;
+    std::int64_t reach = 1;
     if (is_convolution(node)) {
       const auto a = attributes_as<Conv2dAttributes>(node->attributes());
       stride = a.stride[i];
-      room = x[i + 2] + 2 * a.padding[i] - a.dilation[i] * (node->inputs()[1]->shape[i + 2] - 1) - 1;
+      padding = a.padding[i];
+      reach = a.dilation[i] * (node->inputs()[1]->shape[i + 2] - 1) + 1;
     } else {
       const auto a = attributes_as<Pool2dAttributes>(node->attributes());
       stride = a.stride[i];
-      room = x[i + 2] + 2 * a.padding[i] - a.kernel[i];
+      padding = a.padding[i];
+      reach = a.kernel[i];
     }
-    if (room % stride == 0) continue;
-    note += fmt::format("{}stride {} does not divide {} {}: the last {} {} not read", note.empty() ? "" : "; ", stride,
-                        i == 0 ? "height" : "width", room, room % stride, room % stride == 1 ? "is" : "are");
+    const std::int64_t room = x[i + 2] + 2 * padding - reach;
+    if (room % stride != 0) {
+      notes[i] = fmt::format("stride {} does not divide {} + 2*{} - {} = {}, rounded down", stride, x[i + 2], padding,
+                             reach, room);
+    }
   }
-  return note;
+  if (notes[0] == notes[1]) return notes[0];
+  if (notes[0].empty() || notes[1].empty()) return notes[0].empty() ? "width: " + notes[1] : "height: " + notes[0];
+  return "height: " + notes[0] + "; width: " + notes[1];
 }
 
 struct Part {

@@ -86,6 +86,10 @@ TrainedModel load_trained(const fs::path& run, const std::string& which) {
   require_file(config, "is " + run.string() + " the folder of a run?");
   require_file(weights, "the run has not finished an epoch yet");
   TrainedModel model{.config = models::read_config(config), .network = nullptr};
+  std::vector<std::string>& classes = model.config.classes;
+  if (classes.empty()) {
+    for (std::int64_t c = 0; c < model.config.model.num_classes; ++c) classes.push_back(std::to_string(c));
+  }
   model.network = models::make_model(model.config.model);
   load_weights(weights, *model.network);
   model.network->eval();

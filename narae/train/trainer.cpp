@@ -134,7 +134,7 @@ class Trainer {
     say(fmt::format("epoch {}/{}  loss {:.4f}  accuracy {:.2f} %  {} loss {:.4f}  {} accuracy {:.2f} %  {}{}", epoch,
                     recipe_.train.epochs, trained.loss, 100 * trained.accuracy, judged(), state_.last.loss, judged(),
                     100 * state_.last.accuracy, clock_text(seconds()), better ? "  best" : ""));
-    draw_curves(folder_.path(), title());
+    draw_curves(folder_.path(), {.title = title(), .judged = judged(), .steps_per_epoch = loader_.batches()});
   }
 
   // Beside a checkpoint at the end of an epoch, and again when the run goes on from one: whatever happened between the

@@ -97,7 +97,7 @@ std::vector<OperatorCase> reduction_cases() {
                      .label = to_string(p.shape),
                      .inputs = {{.shape = p.shape}},
                      .function =
-                         [&p](Inputs x) {
+                         [](Inputs x) {
                            return Results{argmax(x[0]), argmin(x[0], 0, {.keep = true}), argmax(x[0], 0)};
                          },
                      .differentiable = false});

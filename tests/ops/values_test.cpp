@@ -68,6 +68,10 @@ TEST(Values, NaNIsNeverHidden) {
   expect_values(minimum(x, 0), {nan, 0});
   expect_values(not_equal(x, x), {1, 0});
   expect_values(is_finite(Tensor::of({nan, infinity, -infinity, 3e38F})), {0, 0, 0, 1});
+  expect_values(exp(Tensor::of({89, 200, 1000, 1e9F, -1000, -1e9F})), {infinity, infinity, infinity, infinity, 0, 0});
+  expect_values(exp(cast(Tensor::of({710, 2000, 1e5F, -1e5F}), DType::f64)), {infinity, infinity, infinity, 0});
+  expect_values(log(Tensor::of({-1, 0, infinity})), {nan, -infinity, infinity});
+  expect_values(log1p(Tensor::of({-2, -1, infinity})), {nan, -infinity, infinity});
   expect_values(max(x), {nan});
   expect_values(min(x), {nan});
   expect_values(argmax(Tensor::of({1, nan, 3, nan})), {1});
@@ -257,7 +261,8 @@ TEST(Checkpoint, GivesTheGradientsOfVariablesInLessMemory) {
     memory[recompute ? 1 : 0] = plan::last_plan().arena_bytes;
   }
   ASSERT_EQ(gradients[0].size(), gradients[1].size());
-  for (std::size_t i = 0; i < gradients[0].size(); ++i) EXPECT_FLOAT_EQ(gradients[0][i], gradients[1][i]);
+  // The layers' gradients are added up in another order.
+  for (std::size_t i = 0; i < gradients[0].size(); ++i) EXPECT_NEAR(gradients[0][i], gradients[1][i], 1e-3);
   EXPECT_LT(memory[1], memory[0] * 2 / 3);
 }
 

@@ -1,5 +1,6 @@
-// Convolutions of few channels (and all in f64), image by image. Vectors hold either neighbouring pixels or neighbouring
-// filters, whichever fills them better; the windows of an image are read where they lie, through tables of offsets.
+// Convolutions of few channels (and all in f64), image by image. Vectors hold either neighbouring pixels or
+// neighbouring filters, whichever fills them better; the windows of an image are read where they lie, through tables of
+// offsets.
 #include <algorithm>
 #include <cstring>
 #include <memory>
@@ -41,7 +42,8 @@ class DirectConv {
     image_size_ = rounded_up(w_.channels * w_.padded(0) * w_.padded(1)) + 2 * rounded_up(windows_slack);
     if (pass == ConvPass::input_gradient) image_size_ = w_.channels * w_.x[0] * rounded_up(w_.x[1]);
     matrix_size_ = matrix_size() + 2 * rounded_up(windows_slack);
-    if (pass == ConvPass::weight_gradient) sums_size_ = w_.taps() * g.words.groups * (by_pixel_ ? w_.filters * 16 : filter_pitch_);
+    if (pass == ConvPass::weight_gradient)
+      sums_size_ = w_.taps() * g.words.groups * (by_pixel_ ? w_.filters * 16 : filter_pitch_);
     if (pass == ConvPass::forward && !by_pixel_) weights_size_ = g.words.groups * w_.taps() * filter_pitch_;
     if (pass == ConvPass::weight_gradient && !by_pixel_) weights_size_ = sums_size_;
   }
@@ -52,9 +54,12 @@ class DirectConv {
 
   void run(const KernelArguments& at) const {
     switch (pass_) {
-      case ConvPass::forward: return by_pixel_ ? forward_by_pixel(at) : forward_by_filter(at);
-      case ConvPass::input_gradient: return input_gradient(at);
-      case ConvPass::weight_gradient: return by_pixel_ ? weight_gradient_by_pixel(at) : weight_gradient_by_filter(at);
+      case ConvPass::forward:
+        return by_pixel_ ? forward_by_pixel(at) : forward_by_filter(at);
+      case ConvPass::input_gradient:
+        return input_gradient(at);
+      case ConvPass::weight_gradient:
+        return by_pixel_ ? weight_gradient_by_pixel(at) : weight_gradient_by_filter(at);
     }
   }
 
@@ -86,8 +91,7 @@ class DirectConv {
         for (std::int64_t s = 0; s < w_.kernel[1]; ++s)
           taps_.push_back((c * w_.padded(0) + r * w_.dilation[0]) * w_.padded(1) + s * w_.dilation[1]);
     for (std::int64_t p = 0; p < w_.y[0]; ++p)
-      for (std::int64_t q = 0; q < w_.y[1]; ++q)
-        pixels_.push_back(p * w_.stride[0] * w_.padded(1) + q * w_.stride[1]);
+      for (std::int64_t q = 0; q < w_.y[1]; ++q) pixels_.push_back(p * w_.stride[0] * w_.padded(1) + q * w_.stride[1]);
     tap_numbers_ = offsets(w_.taps(), 1);
     filter_rows_ = offsets(w_.filters, w_.taps());
     planes_ = offsets(w_.filters, w_.pixels());

@@ -112,9 +112,7 @@ HWY_INLINE void fold_tile(const T* x, const FoldSteps& s, std::size_t last, T* y
       });
     }
   }
-  each([&](auto k) NARAE_INLINE {
-    store(d, Op::of(total[k], sum[k]), y + k * lanes, k + 1 < vectors ? lanes : last);
-  });
+  each([&](auto k) NARAE_INLINE { store(d, Op::of(total[k], sum[k]), y + k * lanes, k + 1 < vectors ? lanes : last); });
 }
 
 template <class T, class Op>

@@ -14,9 +14,9 @@ struct FoldSteps {
 /// How a reduction folds numbers together. Sums and products are carried in double from block to block.
 template <class T>
 struct Folds {
-  double first;                                     ///< of nothing
-  double (*combine)(double a, double b);            ///< of two partial results
-  double (*row)(const T* x, std::int64_t n);        ///< n > 0 neighbouring numbers
+  double first;                               ///< of nothing
+  double (*combine)(double a, double b);      ///< of two partial results
+  double (*row)(const T* x, std::int64_t n);  ///< n > 0 neighbouring numbers
   /// y[k] = fold of x[k + i outer_step + j inner_step] for k < width.
   void (*columns)(const T* x, const FoldSteps& steps, std::int64_t width, T* y);
 };

@@ -24,16 +24,21 @@ HWY_NOINLINE void block(const Gemm<T>& g, std::int64_t i, std::int64_t j, std::s
   using V = hn::Vec<decltype(d)>;
   const std::size_t lanes = hn::Lanes(d);
   const auto load = [&](auto v, const T* p) NARAE_INLINE -> V {
-    if constexpr (partial && v == vectors - 1) return load_first(d, p + v * lanes, last);
-    else return hn::LoadU(d, p + v * lanes);
+    if constexpr (partial && v == vectors - 1)
+      return load_first(d, p + v * lanes, last);
+    else
+      return hn::LoadU(d, p + v * lanes);
   };
   T* c = g.c + i * g.c_row + j;
   V sum[rows][vectors];
   unrolled(Count<rows>(), [&](auto r) NARAE_INLINE {
     unrolled(Count<vectors>(), [&](auto v) NARAE_INLINE {
-      if (g.accumulate) sum[r][v] = load(v, c + r * g.c_row);
-      else if (g.column_bias != nullptr) sum[r][v] = load(v, g.column_bias + j);
-      else sum[r][v] = g.row_bias != nullptr ? hn::Set(d, g.row_bias[i + r]) : hn::Zero(d);
+      if (g.accumulate)
+        sum[r][v] = load(v, c + r * g.c_row);
+      else if (g.column_bias != nullptr)
+        sum[r][v] = load(v, g.column_bias + j);
+      else
+        sum[r][v] = g.row_bias != nullptr ? hn::Set(d, g.row_bias[i + r]) : hn::Zero(d);
     });
   });
   const T* a[rows];
@@ -51,8 +56,10 @@ HWY_NOINLINE void block(const Gemm<T>& g, std::int64_t i, std::int64_t j, std::s
   unrolled(Count<rows>(), [&](auto r) NARAE_INLINE {
     unrolled(Count<vectors>(), [&](auto v) NARAE_INLINE {
       T* to = c + r * g.c_row + v * lanes;
-      if constexpr (partial && v == vectors - 1) store_first(d, sum[r][v], to, last);
-      else hn::StoreU(sum[r][v], d, to);
+      if constexpr (partial && v == vectors - 1)
+        store_first(d, sum[r][v], to, last);
+      else
+        hn::StoreU(sum[r][v], d, to);
     });
   });
 }

@@ -34,8 +34,8 @@ struct Blocked {
   void multiply(const double* a, const double* b, const double* bias, double* y) const {
     const std::int64_t rows = (p.m + row_block - 1) / row_block;
     const std::int64_t columns = (p.n + column_block - 1) / column_block;
-    const double block_flops = 2.0 * static_cast<double>(std::min(p.m, row_block) * p.k) *
-                               static_cast<double>(std::min(p.n, column_block));
+    const double block_flops =
+        2.0 * static_cast<double>(std::min(p.m, row_block) * p.k) * static_cast<double>(std::min(p.n, column_block));
     parallel_for(rows * columns, static_cast<std::int64_t>(1 + 1e6 / block_flops),
                  [&](std::int64_t begin, std::int64_t end) {
                    for (std::int64_t block = begin; block < end; ++block) {
@@ -58,9 +58,8 @@ struct Blocked {
 };
 
 Kernel make_blocked(const Product& p, bool has_bias) {
-  const auto blocked = std::make_shared<const Blocked>(
-      Blocked{p, has_bias, offsets(p.m, p.transpose_a ? 1 : p.k), offsets(p.k, p.transpose_a ? p.m : 1),
-              offsets(p.k, p.n)});
+  const auto blocked = std::make_shared<const Blocked>(Blocked{
+      p, has_bias, offsets(p.m, p.transpose_a ? 1 : p.k), offsets(p.k, p.transpose_a ? p.m : 1), offsets(p.k, p.n)});
   Kernel kernel{.run = {}, .flops = p.flops()};
   if (p.transpose_b) kernel.scratch_bytes = static_cast<std::size_t>(p.n * p.k) * sizeof(double);
   kernel.run = [blocked](const KernelArguments& at) {
@@ -102,12 +101,8 @@ Kernel make_matmul(const KernelRequest& request) {
 
 Kernel make_linear(const KernelRequest& request) {
   const Shape& x = request.inputs[0].shape;
-  const Product p{.batch = 1,
-                  .m = x[0],
-                  .n = request.results[0].shape[1],
-                  .k = x[1],
-                  .transpose_a = false,
-                  .transpose_b = true};
+  const Product p{
+      .batch = 1, .m = x[0], .n = request.results[0].shape[1], .k = x[1], .transpose_a = false, .transpose_b = true};
   return make_product(p, request.results[0].dtype, true);
 }
 

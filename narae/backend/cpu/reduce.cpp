@@ -1,4 +1,5 @@
-// sum, prod, max, min over any axes, argmax and argmin. The order in which numbers are folded depends on the shape only.
+// sum, prod, max, min over any axes, argmax and argmin. The order in which numbers are folded depends on the shape
+// only.
 #include <algorithm>
 #include <cmath>
 #include <memory>

@@ -78,6 +78,12 @@ HWY_INLINE hn::Vec<D> exp_of(D d, hn::Vec<D> x) {
   return hn::IfThenElse(hn::IsNaN(x), x, hn::Exp(d, x));
 }
 
+/// log(x) for x > 0 or NaN; the vector library's gives -inf for NaN.
+template <class D>
+HWY_INLINE hn::Vec<D> log_of(D d, hn::Vec<D> x) {
+  return hn::IfThenElse(hn::IsNaN(x), x, hn::Log(d, x));
+}
+
 /// The larger number; a NaN on either side wins (the instruction alone returns its second operand).
 template <class V>
 HWY_INLINE V larger(V a, V b) {

@@ -17,9 +17,8 @@ template <class T>
 void copy(std::int64_t rows, std::int64_t n, const T* from, std::int64_t from_pitch, T* to, std::int64_t to_pitch) {
   const hn::ScalableTag<T> d;
   for (std::int64_t r = 0; r < rows; ++r, from += from_pitch, to += to_pitch) {
-    for_each_vector(d, from, static_cast<std::size_t>(n), [&](auto v, std::size_t i, std::size_t count) NARAE_INLINE {
-      store(d, v, to + i, count);
-    });
+    for_each_vector(d, from, static_cast<std::size_t>(n),
+                    [&](auto v, std::size_t i, std::size_t count) NARAE_INLINE { store(d, v, to + i, count); });
   }
 }
 
@@ -36,8 +35,8 @@ void add_column(const Windows& w, const T* matrix, std::int64_t matrix_pitch, st
     const std::int64_t begin = std::clamp<std::int64_t>(-pixel, 0, lanes);
     const std::int64_t end = std::clamp<std::int64_t>(std::min(w.y[1] - pixel, w.x[1] - j), 0, lanes);
     if (begin >= end) continue;
-    const auto inside = hn::AndNot(hn::FirstN(d, static_cast<std::size_t>(begin)),
-                                   hn::FirstN(d, static_cast<std::size_t>(end)));
+    const auto inside =
+        hn::AndNot(hn::FirstN(d, static_cast<std::size_t>(begin)), hn::FirstN(d, static_cast<std::size_t>(end)));
     for (std::int64_t i = 0; i < w.x[0]; ++i) {
       T* to = image + i * image_pitch + j;
       auto sum = hn::LoadU(d, to);
@@ -53,8 +52,7 @@ void add_column(const Windows& w, const T* matrix, std::int64_t matrix_pitch, st
 
 // Adds the windows of one tap to one channel, with strides.
 template <class T>
-void add_tap(const Windows& w, const T* matrix, std::int64_t r, std::int64_t s, T* image,
-             std::int64_t image_pitch) {
+void add_tap(const Windows& w, const T* matrix, std::int64_t r, std::int64_t s, T* image, std::int64_t image_pitch) {
   for (std::int64_t p = 0; p < w.y[0]; ++p) {
     const std::int64_t i = p * w.stride[0] + r * w.dilation[0] - w.padding[0];
     if (i < 0 || i >= w.x[0]) continue;
@@ -104,8 +102,10 @@ HWY_NOINLINE void products(const Windows& w, const T* image, const T* dy, T* sum
     });
     unrolled(Count<filters>(), [&](auto f) NARAE_INLINE {
       V v;
-      if constexpr (decltype(partial)::value) v = load_first(d, y + f * w.pixels(), rest);
-      else v = hn::LoadU(d, y + f * w.pixels());
+      if constexpr (decltype(partial)::value)
+        v = load_first(d, y + f * w.pixels(), rest);
+      else
+        v = hn::LoadU(d, y + f * w.pixels());
       unrolled(Count<taps>(), [&](auto s) NARAE_INLINE { sum[f][s] = hn::MulAdd(v, column[s], sum[f][s]); });
     });
   };

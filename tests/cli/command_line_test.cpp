@@ -1,0 +1,236 @@
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "narae/data/image.h"
+#include "narae/train/recipe.h"
+#include "tests/cli/command.h"
+
+namespace narae::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+
+TEST(CommandLine, HelpAndVersionGoToStandardOutput) {
+  const CommandResult help = run_command({"--help"});
+  EXPECT_EQ(help.exit_code, 0);
+  for (const char* command :
+       {"train", "eval", "predict", "forward", "summary", "models", "recipes", "datasets", "runs"}) {
+    EXPECT_SAYS(help.out, command);
+    const CommandResult own = run_command({command, "--help"});
+    EXPECT_EQ(own.exit_code, 0) << command;
+    EXPECT_SAYS(own.out, "Usage");
+    EXPECT_EQ(own.err, "") << command;
+  }
+  const CommandResult version = run_command({"--version"});
+  EXPECT_EQ(version.exit_code, 0);
+  EXPECT_TRUE(version.out.starts_with("narae ")) << version.out;
+  EXPECT_EQ(run_command({"-V"}).out, version.out);
+}
+
+TEST(CommandLine, WithoutACommandItPrintsHelpAndFails) {
+  const CommandResult result = run_command({});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_EQ(result.out, "");
+  EXPECT_SAYS(result.err, "Subcommands");
+}
+
+struct Mistake {
+  std::vector<std::string> arguments;
+  std::string says;
+};
+
+TEST(CommandLine, MistakesNameTheNearestKnownWordAndExitWith2) {
+  const Mistake mistakes[] = {
+      {{"trian"}, "unknown command 'trian'; did you mean 'train'?"},
+      {{"--verison"}, "unknown flag '--verison'; did you mean '--version'?"},
+      {{"models", "--jsn"}, "unknown flag '--jsn'; did you mean '--json'?"},
+      {{"models", "--jsn=1"}, "unknown flag '--jsn'; did you mean '--json'?"},
+      {{"models", "extra"}, "one argument too many: 'extra'"},
+      {{"recipes", "shwo"}, "unknown command 'shwo'; did you mean 'show'?"},
+      {{"recipes", "show"}, "recipe is required"},
+      {{"recipes", "--json", "show", "lenet5"}, "--json"},
+      {{"datasets", "shwo"}, "unknown command 'shwo'; did you mean 'show'?"},
+      {{"runs", "comapre"}, "unknown command 'comapre'; did you mean 'compare'?"},
+      {{"summary"}, "what is required"},
+      {{"summary", "lenet"}, "'lenet' is neither a model, a recipe nor a run folder; did you mean 'lenet5'?"},
+      {{"summary", "lenet5", "--inptu", "1x2"}, "unknown flag '--inptu'; did you mean '--input'?"},
+      {{"forward", "lenet5"}, "required"},
+  };
+  for (const Mistake& mistake : mistakes) {
+    const CommandResult result = run_command(mistake.arguments);
+    EXPECT_EQ(result.exit_code, 2) << mistake.says;
+    EXPECT_EQ(result.out, "") << mistake.says;
+    EXPECT_SAYS(result.err, mistake.says);
+    EXPECT_SAYS(result.err, "--help");
+  }
+}
+
+TEST(CommandLine, AFullDiskBehindStandardOutputIsAFailure) {
+  if (!fs::exists("/dev/full")) GTEST_SKIP() << "this machine has no /dev/full";
+  const CommandResult result = run_command({"models"}, {.standard_output = "/dev/full"});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_SAYS(result.err, "standard output can't be written");
+}
+
+TEST(CommandLine, ThreadsAreChecked) {
+  for (const char* good : {"auto", "1", "2"}) {
+    EXPECT_EQ(run_command({"summary", "softmax", "--threads", good}).exit_code, 0) << good;
+  }
+  for (const char* bad : {"0", "-1", "two", "1.5", "99999"}) {
+    const CommandResult result = run_command({"summary", "softmax", "--threads", bad});
+    EXPECT_EQ(result.exit_code, 2) << bad;
+    EXPECT_SAYS(result.err, "neither auto nor a number");
+  }
+}
+
+TEST(ModelsCommand, ListsModelsWithCountedParameters) {
+  const CommandResult text = run_command({"models"});
+  EXPECT_EQ(text.exit_code, 0);
+  for (const char* part : {"perceptron", "softmax", "mlp", "lenet5", "61706", "203530"}) EXPECT_SAYS(text.out, part);
+  const CommandResult json = run_command({"models", "--json"});
+  EXPECT_EQ(json.err, "");
+  bool found = false;
+  for (const Json& model : Json::parse(json.out)) {
+    if (model["name"] != "lenet5") continue;
+    found = true;
+    EXPECT_EQ(model["parameters"], 61706);
+    EXPECT_EQ(model["input"], Json({1, 28, 28}));
+    EXPECT_EQ(model["options"][0]["choices"], Json({"sigmoid", "tanh", "relu"}));
+  }
+  EXPECT_TRUE(found);
+}
+
+TEST(RecipesCommand, ListsEveryBuiltInRecipe) {
+  const CommandResult text = run_command({"recipes"});
+  const Json list = Json::parse(run_command({"recipes", "--json"}).out);
+  ASSERT_EQ(list.size(), builtin_recipes().size());
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    EXPECT_EQ(list[i]["name"], std::string(builtin_recipes()[i].name));
+    EXPECT_SAYS(text.out, list[i]["name"].get<std::string>());
+    EXPECT_SAYS(text.out, list[i]["description"].get<std::string>());
+  }
+}
+
+TEST(RecipesCommand, ShowPrintsTheResolvedRecipeWithOverrides) {
+  const CommandResult result = run_command({"recipes", "show", "lenet5", "train.epochs=3", "model.activation=relu"});
+  EXPECT_EQ(result.exit_code, 0);
+  const Recipe recipe = parse_recipe(result.out, "out.toml");
+  EXPECT_EQ(recipe.name, "lenet5");
+  EXPECT_EQ(recipe.train.epochs, 3);
+  EXPECT_EQ(to_toml(recipe), result.out);
+  const CommandResult wrong = run_command({"recipes", "show", "lenet5", "train.epoch=3"});
+  EXPECT_EQ(wrong.exit_code, 2);
+  EXPECT_SAYS(wrong.err, "did you mean 'train.epochs'?");
+  EXPECT_EQ(run_command({"recipes", "show", "lenet6"}).exit_code, 2);
+}
+
+TEST(RecipesCommand, KeysPrintsTheReference) {
+  EXPECT_EQ(run_command({"recipes", "keys"}).out, recipe_reference());
+  const Json keys = Json::parse(run_command({"recipes", "keys", "--json"}).out);
+  EXPECT_EQ(keys.size(), recipe_keys().size());
+  EXPECT_EQ(keys[0]["name"], "name");
+}
+
+void write_idx(const fs::path& path, const std::vector<std::int64_t>& shape, const std::string& bytes) {
+  std::string text{'\0', '\0', '\x08', static_cast<char>(shape.size())};
+  for (const std::int64_t extent : shape)
+    for (int shift = 24; shift >= 0; shift -= 8) text += static_cast<char>(extent >> shift & 0xff);
+  write_whole(path, text + bytes);
+}
+
+// A set in MNIST's format: 6 training and 4 test pictures of 4 x 4.
+fs::path make_idx_folder(const fs::path& root, const std::string& name) {
+  const fs::path folder = root / name;
+  fs::create_directories(folder);
+  for (const auto& [part, count] : {std::pair<std::string, int>{"train", 6}, {"t10k", 4}}) {
+    std::string pixels;
+    std::string labels;
+    for (int i = 0; i < count; ++i) {
+      for (int p = 0; p < 16; ++p) pixels += static_cast<char>(16 * i + p);
+      labels += static_cast<char>(i % 3);
+    }
+    write_idx(folder / (part + "-images-idx3-ubyte"), {count, 4, 4}, pixels);
+    write_idx(folder / (part + "-labels-idx1-ubyte"), {count}, labels);
+  }
+  return folder;
+}
+
+TEST(DatasetsCommand, ListsGeneratedAndFoundSets) {
+  const fs::path folder = temporary_folder();
+  make_idx_folder(folder, "tiny");
+  const CommandOptions options{.folder = folder, .environment = {"NARAE_DATA=" + folder.string()}};
+  const CommandResult text = run_command({"datasets"}, options);
+  EXPECT_EQ(text.exit_code, 0);
+  for (const char* part : {"synth:digits", "synth:xor", "mnist", "tiny"}) EXPECT_SAYS(text.out, part);
+  bool found = false;
+  for (const Json& set : Json::parse(run_command({"datasets", "--json"}, options).out)) {
+    if (set["name"] == "tiny") found = set["location"] == (folder / "tiny").string();
+  }
+  EXPECT_TRUE(found);
+}
+
+TEST(DatasetsCommand, ShowSaysWhatASetHolds) {
+  const fs::path folder = temporary_folder();
+  make_idx_folder(folder, "tiny");
+  const CommandOptions options{.folder = folder, .environment = {"NARAE_DATA=" + folder.string()}};
+  const CommandResult text = run_command({"datasets", "show", "tiny"}, options);
+  EXPECT_EQ(text.exit_code, 0) << text.err;
+  EXPECT_SAYS(text.out, "6 samples to train with, 4 to test with");
+  const Json json = Json::parse(run_command({"datasets", "show", "tiny", "--json"}, options).out);
+  EXPECT_EQ(json["samples"]["train"], 6);
+  EXPECT_EQ(json["fields"][0]["shape"], Json({1, 4, 4}));
+  EXPECT_EQ(json["classes"].size(), 3U);
+}
+
+TEST(DatasetsCommand, SaveDrawsAsManySamplesOfTheSplitAsAsked) {
+  const fs::path folder = temporary_folder();
+  make_idx_folder(folder, "tiny");
+  const CommandOptions options{.folder = folder};
+  const auto draw = [&](std::vector<std::string> more) {
+    std::vector<std::string> arguments{"datasets", "show", (folder / "tiny").string(), "--save", "sheet.png"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const CommandResult result = run_command(arguments, options);
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    return read_png(folder / "sheet.png");
+  };
+  const Array all = draw({});
+  const Array one_row = draw({"--count", "1"});
+  EXPECT_EQ(all.shape[0], 3);
+  EXPECT_LT(one_row.shape[1], all.shape[1]);
+  const Array test = draw({"--split", "test"});
+  EXPECT_LT(test.shape[1], all.shape[1] + 1);
+  EXPECT_NE(read_whole(folder / "sheet.png"), "");
+  const CommandResult points = run_command({"datasets", "show", "synth:moons", "--save", "points.png"}, options);
+  EXPECT_EQ(points.exit_code, 0) << points.err;
+  EXPECT_EQ(read_png(folder / "points.png").shape[0], 3);
+}
+
+TEST(DatasetsCommand, MistakesAreExplained) {
+  const fs::path folder = temporary_folder();
+  const CommandOptions options{.folder = folder, .environment = {"NARAE_DATA=" + folder.string()}};
+  const CommandResult unknown = run_command({"datasets", "show", "synth:digit"}, options);
+  EXPECT_EQ(unknown.exit_code, 2);
+  EXPECT_SAYS(unknown.err, "did you mean 'synth:digits'?");
+  const CommandResult missing = run_command({"datasets", "show", "mnsit"}, options);
+  EXPECT_EQ(missing.exit_code, 2);
+  EXPECT_SAYS(missing.err, "did you mean 'mnist'?");
+  const CommandResult split = run_command({"datasets", "show", "synth:xor", "--split", "tset"}, options);
+  EXPECT_EQ(split.exit_code, 2);
+  EXPECT_EQ(run_command({"datasets", "show", "synth:xor", "--split", "validation"}, options).exit_code, 2);
+  EXPECT_EQ(run_command({"datasets", "show", "synth:xor", "--count", "5"}, options).exit_code, 2);
+  EXPECT_EQ(run_command({"datasets", "show", "synth:xor", "--save", "a.png", "--count", "0"}, options).exit_code, 2);
+  const CommandResult nowhere = run_command({"datasets", "show", "synth:xor", "--save", "no/folder/a.png"}, options);
+  EXPECT_EQ(nowhere.exit_code, 1);
+  EXPECT_SAYS(nowhere.err, "no/folder");
+  make_idx_folder(folder, "short");
+  fs::resize_file(folder / "short" / "train-images-idx3-ubyte", 40);
+  const CommandResult damaged = run_command({"datasets", "show", "short"}, options);
+  EXPECT_EQ(damaged.exit_code, 1);
+  EXPECT_SAYS(damaged.err, "train-images-idx3-ubyte");
+}
+
+}  // namespace
+}  // namespace narae::cli
