@@ -83,8 +83,8 @@ void follow_data(Subject& subject) {
     const Dataset data = open_dataset(name, Split::test);
     subject.spec.input = data.fields[field_index(data, "image")].shape;
     subject.spec.num_classes = static_cast<std::int64_t>(data.classes.size());
-  } catch (const Error&) {
-    subject.note = "data '" + subject.recipe.data.name + "' is not at hand; the input is the model's usual one";
+  } catch (const Error& error) {
+    subject.note = std::string("the input is the model's usual one, as the data can't be read: ") + error.what();
   }
 }
 

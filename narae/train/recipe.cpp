@@ -1,13 +1,14 @@
 #include "narae/train/recipe.h"
 
-#include <toml++/toml.h>
 #include <algorithm>
 #include <filesystem>
+#include <set>
 
 #include "narae/core/error.h"
 #include "narae/core/files.h"
 #include "narae/models/registry.h"
 #include "narae/train/recipe_keys.h"
+#include "narae/train/toml.h"
 
 namespace narae {
 namespace {
@@ -73,69 +74,43 @@ void set_text(const RecipeRow& row, std::string& field, const std::string& value
   field = value;
 }
 
-std::vector<std::int64_t> integers_of(const toml::array& list, const std::string& key, const std::string& where) {
-  std::vector<std::int64_t> result;
-  for (const toml::node& item : list) {
-    const auto* number = item.as_integer();
-    if (number == nullptr) complain(where, key + " must be a list of integers");
-    result.push_back(number->get());
-  }
-  return result;
-}
-
 // Writes one value into the recipe, or says what would have been right.
 struct Setter {
   const RecipeRow& row;
-  const toml::node& value;
+  const OptionValue& value;
   const std::string& where;
 
   [[noreturn]] void wrong() const { complain(where, std::string(row.key) + " must be " + detail::expectation(row)); }
-  void operator()(bool* field) const {
-    if (!value.is_boolean()) wrong();
-    *field = value.as_boolean()->get();
+  template <class T>
+  [[nodiscard]] const T& as() const {
+    const T* const given = std::get_if<T>(&value);
+    if (given == nullptr) wrong();
+    return *given;
   }
+  void require_in_range(double number) const {
+    if (!detail::contains(row.range, number)) wrong();
+  }
+  void operator()(bool* field) const { *field = as<bool>(); }
   void operator()(std::int64_t* field) const {
-    if (!value.is_integer()) wrong();
-    const std::int64_t number = value.as_integer()->get();
-    if (!detail::contains(row.range, static_cast<double>(number))) wrong();
-    *field = number;
+    require_in_range(static_cast<double>(as<std::int64_t>()));
+    *field = as<std::int64_t>();
   }
   template <class T>
   requires std::is_floating_point_v<T>
   void operator()(T* field) const {
-    if (!value.is_number()) wrong();
-    const double number =
-        value.is_integer() ? static_cast<double>(value.as_integer()->get()) : value.as_floating_point()->get();
-    if (!detail::contains(row.range, number)) wrong();
+    const auto* integer = std::get_if<std::int64_t>(&value);
+    const double number = integer != nullptr ? static_cast<double>(*integer) : as<double>();
+    require_in_range(number);
     const T stored = static_cast<T>(number);  // 1 - 1e-12 is 1 as a float
-    if (!detail::contains(row.range, static_cast<double>(stored))) wrong();
+    require_in_range(static_cast<double>(stored));
     *field = stored;
   }
-  void operator()(std::string* field) const {
-    if (!value.is_string()) wrong();
-    set_text(row, *field, value.as_string()->get(), where);
-  }
+  void operator()(std::string* field) const { set_text(row, *field, as<std::string>(), where); }
   void operator()(std::vector<std::int64_t>* field) const {
-    if (!value.is_array()) wrong();
-    const auto numbers = integers_of(*value.as_array(), std::string(row.key), where);
-    for (const std::int64_t number : numbers) {
-      if (!detail::contains(row.range, static_cast<double>(number))) wrong();
-    }
-    *field = numbers;
+    for (const std::int64_t number : as<std::vector<std::int64_t>>()) require_in_range(static_cast<double>(number));
+    *field = as<std::vector<std::int64_t>>();
   }
 };
-
-OptionValue option_of(const toml::node& value, const std::string& key, const std::string& where) {
-  if (const auto* v = value.as_boolean()) return v->get();
-  if (const auto* v = value.as_integer()) return v->get();
-  if (const auto* v = value.as_string()) return v->get();
-  if (const auto* v = value.as_array()) return integers_of(*v, key, where);
-  const auto* number = value.as_floating_point();
-  if (number == nullptr || !detail::contains({}, number->get())) {
-    complain(where, key + " must be a number, a text, true or false, or a list of integers");
-  }
-  return number->get();
-}
 
 void set_option(Options& options, const std::string& name, OptionValue value) {
   const auto found = std::find_if(options.begin(), options.end(), [&](const auto& o) { return o.first == name; });
@@ -153,11 +128,13 @@ bool is_model_option(const std::string& key) {
   });
 }
 
-void set_value(Recipe& recipe, const std::string& key, const toml::node& value, const std::string& where) {
+void set_value(Recipe& recipe, const std::string& key, const OptionValue& value, const std::string& where) {
   if (const RecipeRow* row = detail::find_recipe_row(key)) {
     std::visit(Setter{*row, value, where}, row->field(recipe));
   } else if (is_model_option(key)) {
-    set_option(recipe.model.options, key.substr(model_prefix.size()), option_of(value, key, where));
+    const auto* number = std::get_if<double>(&value);
+    if (number != nullptr && !detail::contains({}, *number)) complain(where, key + " must be finite");
+    set_option(recipe.model.options, key.substr(model_prefix.size()), value);
   } else {
     complain(where, "unknown key " + shown(key) + nearest_key(key) + std::string(see_keys));
   }
@@ -184,7 +161,7 @@ void resolve_model(Recipe& recipe, const Given& given) {
   const Options defaults = attempt({}, place_of(given, "model.name"));
   Options accepted;
   for (auto& [name, value] : recipe.model.options) {
-    const auto same = [&](const auto& o) { return o.first == name; };
+    const auto same = [&key = name](const auto& o) { return o.first == key; };
     const auto known = std::find_if(defaults.begin(), defaults.end(), same);
     if (known != defaults.end() && std::holds_alternative<std::vector<std::int64_t>>(known->second)) {
       if (const auto* one = std::get_if<std::int64_t>(&value)) value = std::vector<std::int64_t>{*one};
@@ -215,22 +192,23 @@ bool is_section(const std::string& key) {
   return std::any_of(rows.begin(), rows.end(), [&](const RecipeRow& row) { return row.key.starts_with(key + "."); });
 }
 
-std::string place(const std::string& file, const toml::source_region& region) {
-  return file + ":" + std::to_string(region.begin.line) + ":" + std::to_string(region.begin.column);
-}
-
-void read_table(const toml::table& table, const std::string& prefix, const std::string& file, Recipe& recipe,
-                Given& given) {
-  for (auto&& [name, value] : table) {
-    const std::string key = prefix + std::string(name.str());
-    const std::string where = place(file, name.source());
-    if (value.is_table() && is_section(key)) {
-      read_table(*value.as_table(), key + ".", file, recipe, given);
-      continue;
-    }
-    if (is_section(key)) complain(where, key + " is a section: write [" + key + "] and its keys below");
-    set_value(recipe, key, value, where);
-    given.emplace_back(key, where);
+void read_file(const detail::TomlFile& file, const std::string& name, Recipe& recipe, Given& given) {
+  for (const detail::TomlSection& section : file.sections) {
+    if (is_section(section.key)) continue;
+    std::set<std::string> known;
+    for (const RecipeRow& row : detail::recipe_rows())
+      if (const std::size_t dot = row.key.rfind('.'); dot != std::string_view::npos)
+        known.emplace(row.key.substr(0, dot));
+    const std::string short_key = section.key.substr(0, 100);
+    complain(detail::place(name, section.at),
+             "unknown section " + shown(section.key) + did_you_mean(short_key, known) + std::string(see_keys));
+  }
+  for (const detail::TomlEntry& entry : file.entries) {
+    const std::string where = detail::place(name, entry.at);
+    if (is_section(entry.key))
+      complain(where, entry.key + " is a section: write [" + entry.key + "] and its keys below");
+    set_value(recipe, entry.key, entry.value, where);
+    given.emplace_back(entry.key, where);
   }
 }
 
@@ -241,28 +219,19 @@ std::string names_of_builtin() {
 }
 
 // "lr=0.1": the right side is TOML, but text needs no quotes and a list no brackets.
-toml::table parse_value(const RecipeRow* row, const std::string& text, const std::string& where) {
-  const auto attempt = [](const std::string& value) -> toml::table {
-    toml::table table = toml::parse("value = " + value);
-    if (table.size() != 1) throw toml::parse_error("more than one value", toml::source_region{});
-    return table;
-  };
+OptionValue parse_value(const RecipeRow* row, const std::string& text, const std::string& where) {
   Recipe scratch;
   const bool is_text = row != nullptr && std::holds_alternative<std::string*>(row->field(scratch));
-  const bool quoted = !text.empty() && (text[0] == '"' || text[0] == '\'');
-  std::vector<std::string> attempts;
-  if (!is_text || quoted) attempts.push_back(text);
   const bool is_list = row != nullptr && std::holds_alternative<std::vector<std::int64_t>*>(row->field(scratch));
-  if (is_list || (row == nullptr && text.find(',') != std::string::npos)) attempts.push_back("[" + text + "]");
-  if (is_text || row == nullptr) attempts.push_back(detail::toml_text(text));
-  for (const std::string& candidate : attempts) {
-    try {
-      toml::table table = attempt(candidate);
-      const bool wraps = is_list && !table.begin()->second.is_array();
-      if (!wraps) return table;
-    } catch (const toml::parse_error&) {  // the next reading may fit
-      continue;
-    }
+  const bool quoted = !text.empty() && (text[0] == '"' || text[0] == '\'');
+  const bool bracketed = !text.empty() && text[0] == '[';
+  std::vector<std::string> readings;
+  if (is_list && !bracketed) readings.push_back("[" + text + "]");
+  if (!is_text || quoted) readings.push_back(text);
+  if (row == nullptr && text.find(',') != std::string::npos) readings.push_back("[" + text + "]");
+  if (is_text || row == nullptr) readings.push_back(detail::toml_text(text));
+  for (const std::string& reading : readings) {
+    if (auto value = detail::parse_toml_value(reading)) return *value;
   }
   if (row == nullptr) complain(where, "the value is not UTF-8 text");
   complain(where, std::string(row->key) + " must be " + detail::expectation(*row));
@@ -280,8 +249,7 @@ Recipe with_override(Recipe recipe, const std::string& text, Given& given) {
   if (row == nullptr && !is_model_option(key)) {
     complain(where, "unknown key " + shown(key) + nearest_key(key) + std::string(see_keys));
   }
-  const toml::table value = parse_value(row, text.substr(equals + 1), where);
-  set_value(recipe, key, value.begin()->second, where);
+  set_value(recipe, key, parse_value(row, text.substr(equals + 1), where), where);
   given.emplace_back(key, where);
   return recipe;
 }
@@ -300,13 +268,7 @@ void reset_without_effect(Recipe& recipe) {
 Recipe parse_recipe(std::string_view text, const std::string& file) {
   Recipe recipe;
   Given given;
-  try {
-    const toml::table table = toml::parse(text, file);
-    read_table(table, "", file, recipe, given);
-  } catch (const toml::parse_error& error) {
-    std::string reason(error.description());
-    complain(place(file, error.source()), "not a TOML file: " + reason);
-  }
+  read_file(detail::parse_toml(text, file), file, recipe, given);
   check(recipe, given);
   resolve_model(recipe, given);
   if (recipe.name.empty()) {

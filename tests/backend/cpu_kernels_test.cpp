@@ -55,7 +55,8 @@ TEST_P(CpuKernels, Matmul) {
   const DType t = GetParam();
   const std::int64_t shapes[][4] = {{1, 1, 1, 1},    {1, 7, 5, 3},   {1, 64, 10, 256}, {1, 33, 130, 65}, {3, 5, 4, 17},
                                     {2, 1, 31, 129}, {1, 200, 1, 9}, {4, 24, 24, 24},  {1, 150, 257, 70}};
-  for (const auto& [batch, m, n, k] : shapes) {
+  for (const auto& [count, m, n, k] : shapes) {
+    const std::int64_t batch = count;  // clang 14 does not capture structured bindings
     for (const std::int64_t ta : {0, 1}) {
       for (const std::int64_t tb : {0, 1}) {
         const auto shape = [&](std::int64_t rows, std::int64_t columns, bool transposed) {

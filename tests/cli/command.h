@@ -78,7 +78,7 @@ inline pid_t start_command(const std::vector<std::string>& arguments, const Comm
   for (char** old = environ; *old != nullptr; ++old) {
     const char* const end = std::strchr(*old, '=');
     if (end == nullptr) continue;
-    const std::string name(*old, end + 1);
+    const std::string name(static_cast<const char*>(*old), end + 1);
     bool replaced = false;
     for (const std::string& setting : settings) replaced = replaced || setting.starts_with(name);
     if (!replaced) envp.push_back(*old);

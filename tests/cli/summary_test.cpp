@@ -64,7 +64,7 @@ TEST(SummaryCommand, TheInputFollowsTheRecipesData) {
   EXPECT_EQ(summary({"mlp", "data.name=synth:moons"})["input"], Json({1, 2}));
   const CommandResult missing = run_command({"summary", "mlp", "data.name=no-such-set"});
   EXPECT_EQ(missing.exit_code, 0);
-  EXPECT_SAYS(missing.out, "data 'no-such-set' is not at hand");
+  EXPECT_SAYS(missing.out, "the data can't be read: dataset 'no-such-set'");
 }
 
 TEST(SummaryCommand, TakesRecipeFilesAndRunFolders) {

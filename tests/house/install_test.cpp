@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -52,7 +53,8 @@ class Install : public testing::Test {
   void SetUp() override {
     if (NARAE_INSTRUMENTED) GTEST_SKIP() << "an instrumented library is not installed";
     folder_ = fs::path(testing::TempDir()) /
-              (std::string("narae_install_") + testing::UnitTest::GetInstance()->current_test_info()->name());
+              (std::string("narae_install_") + testing::UnitTest::GetInstance()->current_test_info()->name() + "_" +
+               std::to_string(getpid()));
     fs::remove_all(folder_);
     prefix_ = folder_ / "usr";
     const Outcome installed = run(NARAE_CMAKE " --install " NARAE_BINARY_DIR " --prefix " + prefix_.string());

@@ -38,6 +38,11 @@ OPTIMISERS = {
 }
 
 
+# The MLP's seed is one of many that were tried: with it no ReLU's argument ever comes within 4e-6 of 0 in any of the
+# runs, so that rounding, which differs between programs, never decides which branch is taken.
+SEEDS = {"mlp": 266, "lenet5": 1}
+
+
 class LeNet5(nn.Module):
     """LeNet-5 with tanh and average pooling on (batch, 1, 28, 28)."""
 
@@ -104,7 +109,7 @@ def main() -> None:
     tensors = {"images": images, "labels": labels}
     print(f"{'run':26} {'first':>8} {'last':>8} {'f32 distance':>13} {'f64 nudged':>11}")
     for name, build in {"mlp": Mlp, "lenet5": LeNet5}.items():
-        torch.manual_seed(1)
+        torch.manual_seed(SEEDS[name])
         initial = {key: value.clone() for key, value in build().state_dict().items()}
         tensors |= {f"{name}.init.{key}": value for key, value in initial.items()}
 

@@ -97,8 +97,8 @@ TEST(Recipe, PrintedRecipesAreReadBackTheSame) {
     EXPECT_EQ(to_toml(parse_recipe(text, "other.toml")), text);
   }
   Recipe recipe = load_recipe("lenet5");
-  apply_overrides(recipe, std::vector<std::string>{"name=\"quo\\\"te \\u0007 한글\"", "data.augment.shear=0.1",
-                                                   "train.optimizer.lr=0.1234567890123456",
+  apply_overrides(recipe, std::vector<std::string>{"name=\"quo\\\"te 한글\"", "description=\"bell \\u0007 \\\\ \"",
+                                                   "data.augment.shear=0.1", "train.optimizer.lr=0.1234567890123456",
                                                    "train.seed=9223372036854775807", "train.optimizer.momentum=0"});
   const std::string text = to_toml(recipe);
   EXPECT_EQ(to_toml(parse_recipe(text, "other.toml")), text);
@@ -129,7 +129,7 @@ TEST(Recipe, ComplaintsSayWhatIsAllowed) {
   expect_says(complaint("[train]\nlabel_smoothing = 1\n"), {"must be a number from 0 to below 1"});
   expect_says(complaint("[train]\noptimizer = { lr = nan }\n"), {"train.optimizer.lr must be a number of at least 0"});
   expect_says(complaint("[train]\noptimizer = { lr = inf }\n"), {"train.optimizer.lr must be a number of at least 0"});
-  expect_says(complaint("[train]\noptimizer = { name = \"sdg\" }\n"), {"one of: sgd,", "did you mean 'sgd'"});
+  expect_says(complaint("[train]\noptimizer = { name = \"sgdd\" }\n"), {"one of: sgd,", "did you mean 'sgd'"});
   expect_says(complaint("[data]\nnormalize = 1\n"), {"data.normalize must be true or false"});
   expect_says(complaint("[data]\nname = \"\"\n"), {"data.name must not be empty"});
   expect_says(complaint("[data]\naugment = { scale = 0.999999999999 }\n"), {"data.augment.scale must be"});
@@ -145,7 +145,8 @@ TEST(Recipe, ComplaintsSayWhatIsAllowed) {
 TEST(Recipe, ValuesAndSectionsAreNotMixedUp) {
   expect_says(complaint("model = \"lenet5\"\n"), {"mine.toml:1:1", "model is a section"});
   expect_says(complaint("[train]\noptimizer = \"sgd\"\n"), {"train.optimizer is a section"});
-  expect_says(complaint("[train.epochs]\nx = 1\n"), {"train.epochs must be an integer"});
+  expect_says(complaint("[train.epochs]\nx = 1\n"), {"mine.toml:1:1", "unknown section \"train.epochs\""});
+  expect_says(complaint("[train.optimiser]\n"), {"unknown section", "did you mean 'train.optimizer'"});
 }
 
 TEST(Recipe, SettingsWithoutEffectAreRefused) {
@@ -160,6 +161,8 @@ TEST(Recipe, DamagedFilesGiveOneMessage) {
   expect_says(complaint("[train]\nepochs = 3\nepochs = 4\n"), {"mine.toml:3:", "not a TOML file"});
   expect_says(complaint("description = \"\xff\xfe\"\n"), {"mine.toml:1:", "not a TOML file"});
   expect_says(complaint(std::string("a\0b = 1", 7)), {"not a TOML file"});
+  expect_says(complaint("# é is fine here\nname = \"é\"\n  é = 1\n"), {"mine.toml:3:3", "a key of letters"});
+  expect_says(complaint("name = \"\"\"a\nb\"\"\"\n"), {"mine.toml:1:8", "several lines"});
   expect_says(complaint("x = " + std::string(5000, '[')), {"not a TOML file"});
 }
 
@@ -238,10 +241,11 @@ TEST(RecipeOverride, ComplaintsQuoteTheArgument) {
   expect_says(override_complaint(recipe, {"train.epochs=0"}), {"\"train.epochs=0\"", "an integer from 1"});
   expect_says(override_complaint(recipe, {"train.epochs=1\ntrain.seed=2"}), {"train.epochs must be an integer"});
   expect_says(override_complaint(recipe, {"train.epochs="}), {"train.epochs must be an integer"});
-  expect_says(override_complaint(recipe, {"train.optimizer.name=sdg"}), {"did you mean 'sgd'"});
+  expect_says(override_complaint(recipe, {"train.optimizer.name=sgdd"}), {"did you mean 'sgd'"});
   expect_says(override_complaint(recipe, {"train.optimizer.beta1=0.5"}), {"has no effect", "adam or adamw"});
   expect_says(override_complaint(recipe, {"model.activation=swish"}), {"activation", "one of:"});
   expect_says(override_complaint(recipe, {"model.gain=-1"}), {"\"model.gain=-1\"", "gain"});
+  expect_says(override_complaint(recipe, {"model.activation=Ëlu"}), {"Ëlu", "one of:"});
   expect_says(override_complaint(recipe, {"data.name=\xff"}), {"data.name must be text"});
   EXPECT_EQ(override_complaint(recipe, {"train.optimizer.beta1=0.5", "train.optimizer.name=adam"}), "accepted");
 }

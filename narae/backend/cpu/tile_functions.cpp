@@ -3,6 +3,7 @@
 #include "narae/backend/cpu/tile_functions.h"
 
 #include <cmath>
+#include <limits>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "narae/backend/cpu/tile_functions.cpp"
@@ -48,6 +49,46 @@ auto number(D d, M mask) {
   return hn::IfThenElseZero(mask, hn::Set(d, 1));
 }
 
+// The vector library's functions, mended where the argument is infinite, not a number or at the edge of the domain.
+template <class D, class V>
+V exponential_edges(D d, V x, V y) {
+  using T = hn::TFromD<D>;
+  const V largest =
+      hn::Set(d, static_cast<T>(sizeof(T) == 4 ? 88.722839 : 709.782712893384));  // log of the largest number
+  y = hn::IfThenElse(hn::Gt(x, largest), hn::Set(d, std::numeric_limits<T>::infinity()), y);
+  return hn::IfThenElse(hn::IsNaN(x), x, y);
+}
+template <class D, class V>
+V exp_of(D d, V x) {
+  return exponential_edges(d, x, hn::Exp(d, x));
+}
+template <class D, class V>
+V expm1_of(D d, V x) {
+  return exponential_edges(d, x, hn::Expm1(d, x));
+}
+template <class D, class V>
+V tanh_of(D d, V x) {
+  return hn::IfThenElse(hn::IsNaN(x), x, hn::Tanh(d, x));
+}
+// `y` is the logarithm where it is finite, `x` what it is the logarithm of, exactly enough for its sign.
+template <class D, class V>
+V logarithm_edges(D d, V x, V y) {
+  using T = hn::TFromD<D>;
+  const V infinity = hn::Set(d, std::numeric_limits<T>::infinity());
+  const V zero = hn::Zero(d);
+  y = hn::IfThenElse(hn::Eq(x, infinity), infinity, y);
+  y = hn::IfThenElse(hn::Eq(x, zero), hn::Neg(infinity), y);
+  return hn::IfThenElse(hn::Ge(x, zero), y, hn::Set(d, std::numeric_limits<T>::quiet_NaN()));
+}
+template <class D, class V>
+V log_of(D d, V x) {
+  return logarithm_edges(d, x, hn::Log(d, x));
+}
+template <class D, class V>
+V log1p_of(D d, V x) {
+  return logarithm_edges(d, hn::Add(x, hn::Set(d, 1)), hn::Log1p(d, x));
+}
+
 // Functions of one vector.
 #define NARAE_UNARY(name, expression)                  \
   struct name {                                        \
@@ -68,25 +109,25 @@ NARAE_UNARY(Neg, hn::Neg(x))
 NARAE_UNARY(Abs, hn::Abs(x))
 NARAE_UNARY(Sign, hn::IfThenElse(hn::IsNaN(x), x,
                                  hn::Sub(number(d, hn::Gt(x, hn::Zero(d))), number(d, hn::Lt(x, hn::Zero(d))))))
-NARAE_UNARY(Exp, hn::Exp(d, x))
-NARAE_UNARY(Expm1, hn::Expm1(d, x))
-NARAE_UNARY(Log, hn::Log(d, x))
-NARAE_UNARY(Log1p, hn::Log1p(d, x))
+NARAE_UNARY(Exp, exp_of(d, x))
+NARAE_UNARY(Expm1, expm1_of(d, x))
+NARAE_UNARY(Log, log_of(d, x))
+NARAE_UNARY(Log1p, log1p_of(d, x))
 NARAE_UNARY(Sqrt, hn::Sqrt(x))
 NARAE_UNARY(Rsqrt, hn::Div(hn::Set(d, 1), hn::Sqrt(x)))
 NARAE_UNARY(Reciprocal, hn::Div(hn::Set(d, 1), x))
 NARAE_UNARY(Square, hn::Mul(x, x))
-NARAE_UNARY(Tanh, hn::Tanh(d, x))
+NARAE_UNARY(Tanh, tanh_of(d, x))
 NARAE_UNARY(Floor, hn::Floor(x))
 NARAE_UNARY(Ceil, hn::Ceil(x))
 NARAE_UNARY(Round, hn::Round(x))
 NARAE_UNARY(Relu, hn::IfThenZeroElse(hn::Le(x, hn::Zero(d)), x))
-NARAE_UNARY(Sigmoid, hn::Div(hn::Set(d, 1), hn::Add(hn::Set(d, 1), hn::Exp(d, hn::Neg(x)))))
+NARAE_UNARY(Sigmoid, hn::Div(hn::Set(d, 1), hn::Add(hn::Set(d, 1), exp_of(d, hn::Neg(x)))))
 NARAE_UNARY(Softplus,
             hn::Add(hn::Log1p(d, hn::Exp(d, hn::Neg(hn::Abs(x)))), hn::IfThenZeroElse(hn::Le(x, hn::Zero(d)), x)))
 NARAE_UNARY(LogicalNot, hn::Sub(hn::Set(d, 1), x))
 NARAE_UNARY(Copy, x)
-NARAE_UNARY(ToMask, number(d, hn::Ne(x, hn::Zero(d))))
+NARAE_UNARY(ToMask, number(d, hn::Not(hn::Eq(x, hn::Zero(d)))))
 
 NARAE_BINARY(Add, hn::Add(a, b))
 NARAE_BINARY(Sub, hn::Sub(a, b))
@@ -96,7 +137,7 @@ NARAE_BINARY(Div, hn::Div(a, b))
 NARAE_BINARY(Maximum, hn::IfThenElse(hn::IsNaN(a), a, hn::Max(a, b)))
 NARAE_BINARY(Minimum, hn::IfThenElse(hn::IsNaN(a), a, hn::Min(a, b)))
 NARAE_BINARY(Equal, number(d, hn::Eq(a, b)))
-NARAE_BINARY(NotEqual, number(d, hn::Ne(a, b)))
+NARAE_BINARY(NotEqual, number(d, hn::Not(hn::Eq(a, b))))
 NARAE_BINARY(Less, number(d, hn::Lt(a, b)))
 NARAE_BINARY(LessEqual, number(d, hn::Le(a, b)))
 NARAE_BINARY(Greater, number(d, hn::Gt(a, b)))

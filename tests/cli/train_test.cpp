@@ -1,0 +1,363 @@
+#include <gtest/gtest.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "narae/io/safetensors.h"
+#include "narae/train/recipe.h"
+#include "narae/train/table.h"
+#include "tests/cli/command.h"
+
+namespace narae::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+
+// A training run of a second or less in a folder of its own: 8 steps an epoch.
+class TrainCommand : public testing::Test {
+ protected:
+  ~TrainCommand() override { fs::remove_all(folder_); }
+
+  CommandResult train(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), "train");
+    return run_command(arguments, {.folder = folder_});
+  }
+  // The built-in mlp on a few points, with these flags besides.
+  CommandResult train_points(std::vector<std::string> flags) {
+    const std::vector<std::string> base = {
+        "mlp", "model.hidden=8", "--data", "synth:moons?train=80&test=40", "--batch-size", "10", "--epochs", "2"};
+    flags.insert(flags.begin(), base.begin(), base.end());
+    return train(std::move(flags));
+  }
+  [[nodiscard]] Recipe recipe_of(const std::string& run) const { return load_recipe((folder_ / run).string()); }
+  [[nodiscard]] bool has(const std::string& path) const { return fs::exists(folder_ / path); }
+
+  const fs::path folder_ = temporary_folder();
+};
+
+std::string last_line(const std::string& text) {
+  const std::size_t end = text.find_last_not_of('\n');
+  const std::size_t begin = text.rfind('\n', end);
+  return text.substr(begin + 1, end - begin);
+}
+
+std::string hash_in(const std::string& text) {
+  const std::string line = last_line(text);
+  return line.substr(line.rfind(' ') + 1);
+}
+
+TEST_F(TrainCommand, EveryBuiltInRecipeRunsWithoutDataAtHand) {
+  for (const BuiltinRecipe& recipe : builtin_recipes()) {
+    const CommandResult result =
+        train({std::string(recipe.name), "--epochs", "1", "--limit-train", "100", "--limit-val", "50"});
+    EXPECT_EQ(result.exit_code, 0) << recipe.name << result.err;
+    EXPECT_TRUE(has("runs/" + std::string(recipe.name) + "/run/predictions.png")) << recipe.name;
+  }
+}
+
+TEST_F(TrainCommand, TheLastLineNamesRunMetricAndWeights) {
+  const CommandResult result = train_points({});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(result.err, "");
+  EXPECT_TRUE(last_line(result.out).starts_with("runs/mlp/run  accuracy ")) << result.out;
+  EXPECT_EQ(hash_in(result.out).size(), 16U) << result.out;
+  EXPECT_SAYS(result.out, "epoch 2/2");
+  EXPECT_EQ(result.out.find('\r'), std::string::npos) << "no moving bar in a file";
+}
+
+TEST_F(TrainCommand, FlagsAreKeysOfTheRecipe) {
+  const CommandResult result =
+      train_points({"--epochs=3", "--batch-size=20", "--lr=0.02", "--seed=5", "--workers=0", "--patience=9",
+                    "--val-fraction=0.25", "--limit-train=40", "--limit-val=15", "--save-every=1", "train.l2=0.001"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  const Recipe recipe = recipe_of("runs/mlp/run");
+  EXPECT_EQ(recipe.data.name, "synth:moons?train=80&test=40");
+  EXPECT_EQ(recipe.train.epochs, 3);
+  EXPECT_EQ(recipe.train.batch_size, 20);
+  EXPECT_EQ(recipe.train.optimizer.lr, 0.02);
+  EXPECT_EQ(recipe.train.seed, 5);
+  EXPECT_EQ(recipe.data.workers, 0);
+  EXPECT_EQ(recipe.train.patience, 9);
+  EXPECT_EQ(recipe.data.val_fraction, 0.25);
+  EXPECT_EQ(recipe.data.limit_train, 40);
+  EXPECT_EQ(recipe.data.limit_val, 15);
+  EXPECT_EQ(recipe.train.save_every, 1);
+  EXPECT_EQ(recipe.train.l2, 0.001);
+  // And they work: 2 steps an epoch, a checkpoint after the first one of the last epoch, validation samples.
+  EXPECT_EQ(read_table(folder_ / "runs/mlp/run/steps.csv").rows.size(), 6U);
+  EXPECT_TRUE(has("runs/mlp/run/checkpoints/000005"));
+  EXPECT_TRUE(has("runs/mlp/run/checkpoints/000006"));
+  EXPECT_SAYS(result.out, "40 training and 15 validation samples");
+}
+
+TEST_F(TrainCommand, KeysWinOverFlags) {
+  EXPECT_EQ(train_points({"--lr", "0.5", "train.optimizer.lr=0.25", "--dry-run"}).exit_code, 0);
+  const CommandResult result = train_points({"--lr", "0.5", "train.optimizer.lr=0.25", "--dry-run"});
+  EXPECT_SAYS(result.out, "lr = 0.25");
+}
+
+TEST_F(TrainCommand, ProjectNameAndExistOkChooseTheFolder) {
+  EXPECT_EQ(train_points({"--project", "here/there", "--name", "mine"}).exit_code, 0);
+  EXPECT_TRUE(has("here/there/mlp/mine/weights/last.safetensors"));
+  EXPECT_SAYS(last_line(train_points({"--project", "here/there", "--name", "mine"}).out), "here/there/mlp/mine-2  ");
+  write_whole(folder_ / "here/there/mlp/mine/notes", "kept");
+  const CommandResult again = train_points({"--project", "here/there", "--name", "mine", "--exist-ok", "--seed", "3"});
+  EXPECT_SAYS(last_line(again.out), "here/there/mlp/mine  ");
+  EXPECT_EQ(recipe_of("here/there/mlp/mine").train.seed, 3);
+  EXPECT_TRUE(has("here/there/mlp/mine/notes"));
+  EXPECT_FALSE(has("here/there/mlp/mine-3"));
+}
+
+TEST_F(TrainCommand, SeedAndThreadsDecideTheWeights) {
+  const std::string one = hash_in(train_points({"--threads", "1"}).out);
+  EXPECT_EQ(hash_in(train_points({"--threads", "1"}).out), one);
+  EXPECT_NE(hash_in(train_points({"--threads", "1", "--seed", "1"}).out), one);
+  EXPECT_SAYS(read_whole(folder_ / "runs/mlp/run/log.txt"), "1 threads");
+  EXPECT_EQ(train_points({"--threads", "0"}).exit_code, 2);
+}
+
+TEST_F(TrainCommand, QuietPrintsTheResultOnly) {
+  const CommandResult result = train_points({"--quiet"});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_EQ(result.out, last_line(result.out) + "\n");
+  EXPECT_EQ(result.err, "");
+}
+
+TEST_F(TrainCommand, JsonIsOneDocumentAndTheRestGoesToStandardError) {
+  const CommandResult result = train_points({"--json", "--val-fraction", "0.5"});
+  EXPECT_EQ(result.exit_code, 0);
+  const Json json = Json::parse(result.out);
+  EXPECT_EQ(json["run"], "runs/mlp/run");
+  EXPECT_EQ(json["epochs"], 2);
+  EXPECT_EQ(json["steps"], 8);
+  EXPECT_EQ(json["judged"], "validation");
+  EXPECT_EQ(json["interrupted"], false);
+  EXPECT_EQ(json["last"]["samples"], 40);
+  EXPECT_EQ(json["test"]["samples"], 40);
+  EXPECT_GE(json["best"]["accuracy"], json["last"]["accuracy"]);
+  EXPECT_EQ(json["weights"].get<std::string>().size(), 16U);
+  EXPECT_SAYS(result.err, "epoch 2/2");
+}
+
+TEST_F(TrainCommand, DryRunWritesNothing) {
+  const CommandResult result = train_points({"--dry-run", "--lr", "0.125"});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_SAYS(result.out, "lr = 0.125");
+  EXPECT_SAYS(result.out, "42 parameters; 80 training and 40 test samples of 2 classes; 16 steps.");
+  EXPECT_TRUE(fs::is_empty(folder_));
+  const Json json = Json::parse(train_points({"--dry-run", "--json"}).out);
+  EXPECT_EQ(json["steps"], 16);
+  EXPECT_EQ(json["parameters"], 42);
+}
+
+TEST_F(TrainCommand, DeviceIsTheCpu) {
+  EXPECT_EQ(train_points({"--device", "cpu"}).exit_code, 0);
+  const CommandResult result = train_points({"--device", "cuda"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_SAYS(result.err, "--device: 'cuda' is not supported; there is cpu");
+}
+
+TEST_F(TrainCommand, WeightsAndFreezeStartFromAnotherRun) {
+  ASSERT_EQ(train_points({}).exit_code, 0);
+  const CommandResult result =
+      train_points({"--weights", "runs/mlp/run/weights/last.safetensors", "--freeze", "0.weight", "--freeze", "2"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  const auto before = read_safetensors(folder_ / "runs/mlp/run/weights/last.safetensors");
+  const auto after = read_safetensors(folder_ / "runs/mlp/run-2/weights/last.safetensors");
+  for (const auto& [name, array] : before.tensors) {
+    const bool same = std::memcmp(array.buffer.data(), after.tensors.at(name).buffer.data(), array.bytes()) == 0;
+    EXPECT_EQ(same, name != "0.bias") << name;
+  }
+  const CommandResult misfit = train({"mlp", "--weights", "runs/mlp/run/weights/last.safetensors"});
+  EXPECT_EQ(misfit.exit_code, 1);
+  EXPECT_SAYS(misfit.err, "last.safetensors");
+  EXPECT_SAYS(misfit.err, "0.weight");
+  EXPECT_EQ(train({"mlp", "--weights", "nothing.safetensors"}).exit_code, 1);
+  EXPECT_EQ(train({"mlp", "--freeze", "head"}).exit_code, 1);
+}
+
+TEST_F(TrainCommand, PatienceStopsTheRun) {
+  const CommandResult result = train_points({"--epochs", "50", "--patience", "1", "train.min_delta=1"});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_SAYS(result.out, "no progress for 1 epochs");
+  EXPECT_EQ(read_table(folder_ / "runs/mlp/run/results.csv").rows.size(), 2U);
+}
+
+TEST_F(TrainCommand, PointsTellALinearClassifierFromAHiddenLayer) {
+  const auto accuracy = [&](const std::string& recipe, const std::string& data) {
+    const CommandResult result = train({recipe, "--data", data, "--json", "--epochs", "10"});
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    const Json json = Json::parse(result.out);
+    EXPECT_TRUE(has(json["run"].get<std::string>() + "/boundary.png"));
+    return json["last"]["accuracy"].get<double>();
+  };
+  EXPECT_LT(accuracy("perceptron", "synth:xor"), 0.7);
+  EXPECT_LT(accuracy("softmax", "synth:circles"), 0.7);
+  EXPECT_GT(accuracy("mlp", "synth:xor"), 0.9);
+  EXPECT_GT(accuracy("mlp", "synth:circles"), 0.95);
+  EXPECT_GT(accuracy("mlp", "synth:moons"), 0.95);
+  EXPECT_GT(accuracy("softmax", "synth:moons"), 0.8);
+}
+
+TEST_F(TrainCommand, MistakesOfUseExitWith2) {
+  const std::vector<std::pair<std::vector<std::string>, std::string>> mistakes = {
+      {{}, "which recipe?"},
+      {{"lenet"}, "did you mean 'lenet5'?"},
+      {{"mlp", "--epohcs", "3"}, "did you mean '--epochs'?"},
+      {{"mlp", "train.epoch=3"}, "did you mean 'train.epochs'?"},
+      {{"mlp", "--epochs", "three"}, "train.epochs must be an integer"},
+      {{"mlp", "--epochs", "0"}, "train.epochs must be an integer"},
+      {{"mlp", "--val-fraction", "1"}, "data.val_fraction"},
+      {{"mlp", "--lr", "-1"}, "train.optimizer.lr"},
+      {{"mlp", "model.activation=rleu"}, "did you mean 'relu'?"},
+      {{"mlp", "softmax"}, "one recipe at a time"},
+      {{"mlp", "--data", "synth:xro"}, "did you mean 'synth:xor'?"},
+      {{"mlp", "--data", "no-such-set"}, "NARAE_DATA"},
+      {{"mlp", "--name", "a/b"}, "--project"},
+      {{"--resume"}, "which run?"},
+      {{"--resume", "runs/mlp/none"}, "runs/mlp/none"},
+      {{"missing.toml"}, "there is no such file"},
+  };
+  for (const auto& [arguments, part] : mistakes) {
+    const CommandResult result = train(arguments);
+    EXPECT_EQ(result.exit_code, 2) << part << "\n" << result.err;
+    EXPECT_SAYS(result.err, part);
+    EXPECT_EQ(result.out, "") << part;
+  }
+  EXPECT_TRUE(fs::is_empty(folder_));
+}
+
+TEST_F(TrainCommand, MissingOrUnfitDataFails) {
+  const CommandResult missing = train({"mlp", "--data", "./no/such/folder"});
+  EXPECT_EQ(missing.exit_code, 1);
+  EXPECT_SAYS(missing.err, "./no/such/folder");
+  const CommandResult unfit = train({"lenet5", "--data", "synth:xor"});
+  EXPECT_EQ(unfit.exit_code, 1);
+  EXPECT_SAYS(unfit.err, "lenet5: it takes pictures");
+  EXPECT_TRUE(fs::is_empty(folder_));
+}
+
+TEST_F(TrainCommand, AFolderThatCanNotBeMadeFails) {
+  write_whole(folder_ / "runs", "a file");
+  const CommandResult result = train_points({});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_SAYS(result.err, "--project");
+  EXPECT_EQ(read_whole(folder_ / "runs"), "a file");
+  if (geteuid() == 0) GTEST_SKIP() << "root may write everywhere: the read-only folder is not tried";
+  fs::create_directories(folder_ / "closed");
+  fs::permissions(folder_ / "closed", fs::perms::owner_read | fs::perms::owner_exec);
+  const CommandResult closed = train_points({"--project", "closed"});
+  EXPECT_EQ(closed.exit_code, 1);
+  EXPECT_SAYS(closed.err, "writable");
+}
+
+TEST_F(TrainCommand, AReadOnlyDiskFails) {
+  const fs::path disk = folder_ / "disk";
+  fs::create_directories(disk);
+  if (mount("tmpfs", disk.c_str(), "tmpfs", MS_RDONLY, "size=64k") != 0) GTEST_SKIP() << "tmpfs can't be mounted here";
+  const CommandResult result = train_points({"--project", "disk"});
+  umount(disk.c_str());
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_SAYS(result.err, "read-only");
+}
+
+TEST_F(TrainCommand, AFullDiskFailsAndTheRunGoesOnWithMoreSpace) {
+  const fs::path disk = folder_ / "disk";
+  fs::create_directories(disk);
+  if (mount("tmpfs", disk.c_str(), "tmpfs", 0, "size=160k") != 0) GTEST_SKIP() << "tmpfs can't be mounted here";
+  const CommandResult full = train_points({"--project", "disk", "--epochs", "40", "--save-every", "3"});
+  EXPECT_EQ(full.exit_code, 1);
+  EXPECT_SAYS(full.err, "No space left on device");
+  for (const auto& entry : fs::recursive_directory_iterator(disk)) {
+    const std::string name = entry.path().filename();
+    EXPECT_EQ(name.find(".tmp"), std::string::npos) << entry.path() << " is half written";
+  }
+  EXPECT_EQ(mount("tmpfs", disk.c_str(), "tmpfs", MS_REMOUNT, "size=64m"), 0);
+  const CommandResult rest = train({"--quiet", "--resume", "disk/mlp/run"});
+  umount(disk.c_str());
+  EXPECT_EQ(rest.exit_code, 0) << rest.err;
+  EXPECT_EQ(hash_in(rest.out), hash_in(train_points({"--epochs", "40"}).out));
+}
+
+TEST_F(TrainCommand, ALossThatExplodesStopsTheRun) {
+  const CommandResult result = train_points({"--lr", "1e30"});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_SAYS(result.err, "no longer finite");
+  EXPECT_SAYS(result.err, "step ");
+  EXPECT_TRUE(has("runs/mlp/run/weights/last.safetensors"));
+}
+
+TEST_F(TrainCommand, ResumeFindsTheRun) {
+  const std::string whole = hash_in(train_points({}).out);
+  // By folder, by recipe and by recipe/name; a finished run just says its result again.
+  EXPECT_EQ(hash_in(train({"--resume", "runs/mlp/run"}).out), whole);
+  EXPECT_EQ(hash_in(train({"--resume=mlp/run"}).out), whole);
+  EXPECT_EQ(hash_in(train({"mlp", "--resume"}).out), whole);
+  EXPECT_EQ(hash_in(train({"--resume", "mlp"}).out), whole);
+  EXPECT_EQ(hash_in(train_points({"--resume"}).out), whole) << "the same command again";
+  EXPECT_FALSE(has("runs/mlp/run-2"));
+  // None of that name: a new one.
+  EXPECT_SAYS(last_line(train_points({"--resume", "--name", "fresh"}).out), "runs/mlp/fresh  ");
+  // More epochs, but no other batch.
+  const CommandResult longer = train({"--resume", "runs/mlp/run", "--epochs", "3"});
+  EXPECT_SAYS(longer.out, "epoch 3/3");
+  const CommandResult refused = train({"--resume", "runs/mlp/run", "--batch-size", "7"});
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_SAYS(refused.err, "train.batch_size can't be changed");
+  const CommandResult other = train({"softmax", "--resume", "runs/mlp/run"});
+  EXPECT_EQ(other.exit_code, 2);
+  EXPECT_SAYS(other.err, "is a run of recipe 'mlp'");
+}
+
+TEST_F(TrainCommand, ResumingUnderOtherConditionsSaysSo) {
+  ASSERT_EQ(train_points({"--threads", "1"}).exit_code, 0);
+  EXPECT_SAYS(train({"--resume", "runs/mlp/run", "--epochs", "3", "--threads", "2"}).out, "threads 1 -> 2");
+}
+
+// Starts a long run and waits for its first steps.
+struct Running {
+  explicit Running(const fs::path& folder) : scratch(temporary_folder()) {
+    child = start_command({"train", "mlp", "model.hidden=8", "--data", "synth:moons?train=80&test=40", "--batch-size",
+                           "10", "--epochs", "100000", "--threads", "1"},
+                          {.folder = folder}, scratch);
+    for (int i = 0; i < 2000 && read_whole(folder / "runs/mlp/run/steps.csv").size() < 200; ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  CommandResult finish() {
+    CommandResult result = finish_command(child, scratch);
+    fs::remove_all(scratch);
+    return result;
+  }
+  fs::path scratch;
+  pid_t child;
+};
+
+TEST_F(TrainCommand, AnInterruptSavesAndExitsWith130) {
+  Running running(folder_);
+  kill(running.child, SIGINT);
+  const CommandResult result = running.finish();
+  EXPECT_EQ(result.exit_code, 130) << result.err;
+  EXPECT_SAYS(last_line(result.out), "interrupted after ");
+  EXPECT_TRUE(has("runs/mlp/run/weights/last.safetensors"));
+  const auto steps = read_table(folder_ / "runs/mlp/run/steps.csv").rows.size();
+  char name[16];
+  std::snprintf(name, sizeof name, "%06zu", steps);
+  EXPECT_TRUE(has(std::string("runs/mlp/run/checkpoints/") + name)) << name;
+}
+
+TEST_F(TrainCommand, OnlyOneProcessTrainsInAFolder) {
+  Running running(folder_);
+  const CommandResult second = train({"--resume", "runs/mlp/run"});
+  EXPECT_EQ(second.exit_code, 1);
+  EXPECT_SAYS(second.err, "another process");
+  kill(running.child, SIGKILL);
+  EXPECT_EQ(running.finish().exit_code, -SIGKILL);
+}
+
+}  // namespace
+}  // namespace narae::cli

@@ -1,0 +1,124 @@
+#include "narae/train/optimization.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "narae/ops/elementwise.h"
+#include "narae/ops/reduce.h"
+
+namespace narae {
+namespace {
+
+std::vector<double> rates(const TrainRecipe& recipe, std::int64_t steps_per_epoch, std::int64_t count) {
+  const RateSchedule rate(recipe, steps_per_epoch);
+  std::vector<double> result;
+  for (std::int64_t step = 0; step < count; ++step) result.push_back(rate(step));
+  return result;
+}
+
+void expect_rates(const TrainRecipe& recipe, const std::vector<double>& expected) {
+  const std::vector<double> found = rates(recipe, 2, static_cast<std::int64_t>(expected.size()));
+  for (std::size_t i = 0; i < expected.size(); ++i)
+    EXPECT_NEAR(found[i], expected[i], 1e-12) << recipe.schedule.name << " " << i;
+}
+
+TEST(RateSchedule, EpochsAreTurnedIntoSteps) {
+  TrainRecipe recipe{.epochs = 4, .optimizer = {.lr = 8}};
+  recipe.schedule = {.name = "constant"};
+  expect_rates(recipe, {8, 8, 8});
+  recipe.schedule = {.name = "constant", .warmup_steps = 4};
+  expect_rates(recipe, {2, 4, 6, 8, 8});
+  recipe.schedule = {.name = "step", .every = 1, .gamma = 0.5};
+  expect_rates(recipe, {8, 8, 4, 4, 2});
+  recipe.schedule = {.name = "multi_step", .milestones = {1, 3}, .gamma = 0.5};
+  expect_rates(recipe, {8, 8, 4, 4, 4, 4, 2});
+  recipe.schedule = {.name = "exponential", .gamma = 0.5};
+  expect_rates(recipe, {8, 8, 4, 4, 2});
+  recipe.schedule = {.name = "cosine", .minimum = 2};
+  EXPECT_NEAR(rates(recipe, 2, 9)[4], 5, 1e-12);
+  EXPECT_NEAR(rates(recipe, 2, 9)[8], 2, 1e-12);
+}
+
+TEST(RateSchedule, AShortRunHasAShortWarmUp) {
+  TrainRecipe recipe{.epochs = 2, .optimizer = {.lr = 1}};
+  recipe.schedule = {.name = "cosine", .warmup_steps = 200};
+  EXPECT_EQ(RateSchedule(recipe, 3).warmup_steps(), 3);
+  recipe.epochs = 1;
+  for (const char* name :
+       {"constant", "step", "multi_step", "exponential", "cosine", "inverse_sqrt", "one_cycle", "plateau"}) {
+    recipe.schedule = {.name = name, .warmup_steps = 5};
+    EXPECT_GT(rates(recipe, 1, 1)[0], 0) << name;
+  }
+}
+
+TEST(RateSchedule, APlateauIsWatchedAndKept) {
+  TrainRecipe recipe{.optimizer = {.lr = 1}};
+  recipe.schedule = {.name = "plateau", .factor = 0.5, .patience = 0};
+  RateSchedule rate(recipe, 2);
+  rate.report(1);
+  EXPECT_EQ(rate(0), 1);
+  rate.report(1);
+  EXPECT_EQ(rate(1), 0.5);
+  RateSchedule again(recipe, 2);
+  again.load_state(rate.state());
+  EXPECT_EQ(again(2), 0.5);
+  EXPECT_TRUE(RateSchedule({}, 2).state().empty());
+}
+
+// One step from p = 3 with gradient 1.
+double after_one_step(const TrainRecipe& recipe) {
+  const Tensor p = variable(Tensor::of({3.0F}), {.name = "p"});
+  const std::vector<Tensor> parameters = {p};
+  const auto optimizer = make_optimizer(recipe, parameters);
+  const Tensor penalty = loss_penalty(recipe, parameters);
+  const Tensor loss = penalty.defined() ? sum(p) + penalty : sum(p);
+  EXPECT_TRUE(optimizer->step(grad(loss, parameters)).applied);
+  return p.item();
+}
+
+TEST(MakeOptimizer, EverySettingArrives) {
+  TrainRecipe recipe;
+  recipe.optimizer = {.name = "sgd", .lr = 0.5};
+  EXPECT_NEAR(after_one_step(recipe), 2.5, 1e-6);
+  recipe.l2 = 0.1;
+  EXPECT_NEAR(after_one_step(recipe), 3 - 0.5 * 1.3, 1e-6);
+  recipe.optimizer.weight_decay = 0.2;
+  EXPECT_NEAR(after_one_step(recipe), 3 - 0.5 * 1.9, 1e-6);
+  recipe = {.optimizer = {.name = "sgd", .lr = 0.5}, .l1 = 0.25};
+  EXPECT_NEAR(after_one_step(recipe), 3 - 0.5 * 1.25, 1e-6);
+  recipe = {.optimizer = {.name = "sgd", .lr = 0.5}, .clip_norm = 0.5};
+  EXPECT_NEAR(after_one_step(recipe), 2.75, 1e-5);
+  recipe = {.optimizer = {.name = "sgd", .lr = 0.5}, .clip_value = 0.2};
+  EXPECT_NEAR(after_one_step(recipe), 2.9, 1e-6);
+  recipe = {.optimizer = {.name = "adagrad", .lr = 0.5, .initial_accumulator = 3}};
+  EXPECT_NEAR(after_one_step(recipe), 2.75, 1e-5);
+  recipe = {.optimizer = {.name = "rmsprop", .lr = 0.5, .alpha = 0.75}};
+  EXPECT_NEAR(after_one_step(recipe), 2, 1e-5);
+  recipe = {.optimizer = {.name = "adam", .lr = 0.5}};
+  EXPECT_NEAR(after_one_step(recipe), 2.5, 1e-5);
+  recipe = {.optimizer = {.name = "adamw", .lr = 0.5, .weight_decay = 0.1}};
+  EXPECT_NEAR(after_one_step(recipe), 3 * 0.95 - 0.5, 1e-5);
+}
+
+TEST(MakeOptimizer, TheL2PenaltyOfAdamWIsInTheLoss) {
+  const Tensor p = variable(Tensor::of({3.0F, 4.0F}), {.name = "p"});
+  const TrainRecipe recipe{.optimizer = {.name = "adamw"}, .l2 = 0.2};
+  EXPECT_NEAR(loss_penalty(recipe, {p}).item(), 2.5, 1e-6);
+  EXPECT_FALSE(loss_penalty({.optimizer = {.name = "sgd"}, .l2 = 0.2}, {p}).defined());
+}
+
+TEST(ClassificationLoss, LabelsAreSmoothedInTrainingOnly) {
+  const TrainRecipe recipe{.label_smoothing = 0.2};
+  const Tensor logits = Tensor::of({4.0F, 0.0F}, {1, 2});
+  const std::vector<std::int64_t> zero = {0};
+  const Tensor labels = Tensor::of<std::int64_t>(zero, {1});
+  const double plain = classification_loss(recipe, logits, labels, false).item();
+  EXPECT_NEAR(plain, std::log1p(std::exp(-4.0)), 1e-6);
+  EXPECT_NEAR(classification_loss(recipe, logits, labels, true).item(), plain + 0.1 * 4, 1e-6);
+  const TrainRecipe hinge{.loss = "hinge"};
+  EXPECT_NEAR(classification_loss(hinge, Tensor::of({0.0F, 0.5F}, {1, 2}), labels, true).item(), 0.75, 1e-6);
+}
+
+}  // namespace
+}  // namespace narae

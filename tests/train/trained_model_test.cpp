@@ -1,0 +1,94 @@
+#include "narae/train/trained_model.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "narae/core/error.h"
+#include "narae/train/metrics.h"
+#include "narae/train/progress.h"
+
+namespace narae {
+namespace {
+
+models::ModelConfig config_for(const Shape& input) {
+  return {.model = {.name = "softmax", .options = {}, .input = input}, .classes = {}, .mean = {}, .stddev = {}};
+}
+
+Array picture(const Shape& shape, const std::vector<std::uint8_t>& values) {
+  Array result = Array::empty(DType::u8, shape);
+  std::copy(values.begin(), values.end(), result.mutable_values<std::uint8_t>().begin());
+  return result;
+}
+
+std::vector<std::uint8_t> pixels(const Array& array) {
+  const auto values = array.values<std::uint8_t>();
+  return {values.begin(), values.end()};
+}
+
+TEST(FittedPicture, ARightOneStaysAsItIs) {
+  const std::vector<std::uint8_t> values = {1, 2, 3, 250, 0, 77};
+  EXPECT_EQ(pixels(fitted_picture(config_for({1, 2, 3}), picture({1, 2, 3}, values))), values);
+}
+
+TEST(FittedPicture, ColoursAndSizesAreChanged) {
+  EXPECT_EQ(pixels(fitted_picture(config_for({1, 1, 2}), picture({3, 1, 2}, {255, 0, 0, 255, 0, 0}))),
+            (std::vector<std::uint8_t>{76, 150}));
+  EXPECT_EQ(pixels(fitted_picture(config_for({3, 1, 1}), picture({1, 1, 1}, {9}))),
+            (std::vector<std::uint8_t>{9, 9, 9}));
+  // Wide and flat stays so: left dark, right bright.
+  const Array half = fitted_picture(config_for({1, 2, 4}), picture({1, 1, 2}, {0, 100}));
+  EXPECT_EQ(half.shape, (Shape{1, 2, 4}));
+  EXPECT_EQ(pixels(half), (std::vector<std::uint8_t>{0, 25, 75, 100, 0, 25, 75, 100}));
+  std::vector<std::uint8_t> even(16 * 16, 40);
+  EXPECT_EQ(pixels(fitted_picture(config_for({1, 3, 5}), picture({1, 16, 16}, even))),
+            std::vector<std::uint8_t>(15, 40));
+  EXPECT_THROW(static_cast<void>(fitted_picture(config_for({2}), picture({1, 1, 1}, {9}))), Error);
+}
+
+TEST(ParsePoints, LinesOfNumbers) {
+  const Array points = parse_points("# x y\n0.5,-1.25\n\n 2e-1 ; 3\r\n", 2, "points.csv");
+  EXPECT_EQ(points.shape, (Shape{2, 2}));
+  const auto values = points.values<float>();
+  EXPECT_EQ(std::vector<float>(values.begin(), values.end()), (std::vector<float>{0.5F, -1.25F, 0.2F, 3}));
+  for (const auto& [text, part] :
+       std::vector<std::pair<std::string, std::string>>{{"1,2\n1,x\n", "points.csv:2: 'x'"},
+                                                        {"1,2\n3\n", "points.csv:2: 1 numbers"},
+                                                        {"\n#\n", "no point"},
+                                                        {"1,inf\n", "points.csv:1: 'inf'"}}) {
+    try {
+      static_cast<void>(parse_points(text, 2, "points.csv"));
+      ADD_FAILURE() << text;
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << error.what();
+    }
+  }
+}
+
+TEST(Metrics, ScoresAreMeansOverSamples) {
+  Array logits = Array::empty(DType::f32, {2, 3});
+  const std::vector<float> values = {1, 3, 2, 1000, -1000, 0};
+  std::copy(values.begin(), values.end(), logits.mutable_values<float>().begin());
+  Array labels = Array::zeros(DType::i64, {2});
+  Tally tally;
+  tally.add(0.5, logits, labels);
+  EXPECT_EQ(tally.scores().accuracy, 0.5);
+  EXPECT_EQ(tally.scores().loss, 0.5);
+  EXPECT_EQ(tally.scores().samples, 2);
+  const std::vector<Answer> answers = answers_of(logits);
+  EXPECT_EQ(answers[0].predicted, 1);
+  EXPECT_NEAR(answers[0].probability, 1 / (1 + std::exp(-1.0) + std::exp(-2.0)), 1e-6);
+  EXPECT_EQ(answers[1].predicted, 0);
+  EXPECT_EQ(answers[1].probability, 1);
+  EXPECT_EQ(Tally{}.scores().samples, 0);
+}
+
+TEST(Progress, TimesAreReadable) {
+  EXPECT_EQ(clock_text(7.4), "0:07");
+  EXPECT_EQ(clock_text(754), "12:34");
+  EXPECT_EQ(clock_text(3723), "1:02:03");
+  EXPECT_EQ(clock_text(-1), "0:00");
+}
+
+}  // namespace
+}  // namespace narae
