@@ -88,7 +88,7 @@ class Reader {
  private:
   [[noreturn]] void fail(const std::string& reason) const { fail_at(at_, reason); }
   [[noreturn]] void fail_at(const TomlPosition& at, const std::string& reason) const {
-    throw UsageError(place(file_, at) + ": not a TOML file: " + reason);
+    throw UsageError(place(file_, at) + ": not a TOML recipe: " + reason);
   }
 
   [[nodiscard]] bool done() const { return next_ >= text_.size(); }

@@ -224,7 +224,7 @@ void check(const std::string& name, const json& arguments) {
     testing::expect_near(gradients[i++].array(), array, rtol, atol, name + " gradient by " + key);
 }
 
-TEST(Values, FollowPyTorch) {
+TEST(PyTorchValues, FollowPyTorch) {
   int checked = 0;
   for (const auto& [name, arguments] : reference_values().description.items()) {
     if (!functions().contains(arguments["kind"])) continue;
@@ -234,7 +234,7 @@ TEST(Values, FollowPyTorch) {
   EXPECT_GE(checked, 80);
 }
 
-TEST(Values, EveryKindOfCaseHasATest) {
+TEST(PyTorchValues, EveryKindOfCaseHasATest) {
   // Checked in init_test.cpp and in tests/optim.
   const std::set<std::string> elsewhere = {"clip_grad_norm", "clip_grad_value", "schedule",        "gain",
                                            "xavier_uniform", "xavier_normal",   "kaiming_uniform", "kaiming_normal",

@@ -138,8 +138,8 @@ TEST(Recipe, ComplaintsSayWhatIsAllowed) {
   expect_says(complaint("task = \"segment\"\n"), {"task", "\"classify\""});
   expect_says(complaint("name = \"../out\"\n"), {"name must be fit for a folder's name"});
   expect_says(complaint("name = \"\"\n"), {"name must not be empty"});
-  expect_says(complaint("[model]\nname = \"mlp\"\nhidden = [1, \"a\"]\n"), {"mine.toml:3:1", "list of integers"});
-  expect_says(complaint("[model]\nname = \"mlp\"\nhidden = 1979-05-27\n"), {"mine.toml:3:1", "model.hidden"});
+  expect_says(complaint("[model]\nname = \"mlp\"\nhidden = [1, \"a\"]\n"), {"mine.toml:3:14", "integers only"});
+  expect_says(complaint("[model]\nname = \"mlp\"\nhidden = 1979-05-27\n"), {"mine.toml:3:10", "no value"});
 }
 
 TEST(Recipe, ValuesAndSectionsAreNotMixedUp) {
@@ -156,14 +156,14 @@ TEST(Recipe, SettingsWithoutEffectAreRefused) {
 }
 
 TEST(Recipe, DamagedFilesGiveOneMessage) {
-  expect_says(complaint("[train\nepochs = 3\n"), {"mine.toml:1:", "not a TOML file"});
-  expect_says(complaint("[train]\nepochs ="), {"mine.toml:2:", "not a TOML file"});
-  expect_says(complaint("[train]\nepochs = 3\nepochs = 4\n"), {"mine.toml:3:", "not a TOML file"});
-  expect_says(complaint("description = \"\xff\xfe\"\n"), {"mine.toml:1:", "not a TOML file"});
-  expect_says(complaint(std::string("a\0b = 1", 7)), {"not a TOML file"});
+  expect_says(complaint("[train\nepochs = 3\n"), {"mine.toml:1:", "not a TOML recipe"});
+  expect_says(complaint("[train]\nepochs ="), {"mine.toml:2:", "not a TOML recipe"});
+  expect_says(complaint("[train]\nepochs = 3\nepochs = 4\n"), {"mine.toml:3:", "not a TOML recipe"});
+  expect_says(complaint("description = \"\xff\xfe\"\n"), {"mine.toml:1:", "not a TOML recipe"});
+  expect_says(complaint(std::string("a\0b = 1", 7)), {"not a TOML recipe"});
   expect_says(complaint("# é is fine here\nname = \"é\"\n  é = 1\n"), {"mine.toml:3:3", "a key of letters"});
   expect_says(complaint("name = \"\"\"a\nb\"\"\"\n"), {"mine.toml:1:8", "several lines"});
-  expect_says(complaint("x = " + std::string(5000, '[')), {"not a TOML file"});
+  expect_says(complaint("x = " + std::string(5000, '[')), {"not a TOML recipe"});
 }
 
 TEST(Recipe, LoadsFilesRunFoldersAndSaysWhatIsMissing) {
