@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include "narae/ops/cross_entropy.h"
 #include "narae/ops/norm.h"
 #include "narae/ops/softmax.h"
@@ -29,6 +31,15 @@ std::vector<OperatorCase> normalisation_cases() {
                    .label = "of all",
                    .inputs = {{.shape = {3, 4}, .low = 500, .high = 505}},
                    .function = [](Inputs x) { return Results{logsumexp(x[0])}; }});
+  const std::vector<double> special = {-INFINITY, 0, 1, 2, NAN, 0, 1, 2, 1e30, -1e30, 0, 5};
+  cases.push_back({.ops = {"softmax", "log_softmax", "logsumexp"},
+                   .label = "special values",
+                   .inputs = {{.shape = {3, 4}, .values = special}},
+                   .function =
+                       [](Inputs x) {
+                         return Results{softmax(x[0], 1), log_softmax(x[0], 1), logsumexp(x[0], {1})};
+                       },
+                   .differentiable = false});
   for (const std::int64_t ignored : {std::int64_t{-100}, std::int64_t{2}}) {
     cases.push_back(
         {.ops = {"cross_entropy", "cross_entropy_gradient"},

@@ -75,6 +75,15 @@ std::vector<OperatorCase> reduction_cases() {
                        .inputs = {{.shape = {3, 0, 2}}},
                        .function = [&r](Inputs x) { return Results{r.f(x[0], 1, {})}; }});
     }
+    cases.push_back({.ops = {r.op},
+                     .label = number + "special values",
+                     .inputs = {{.shape = {2, 4}, .values = {1, NAN, 2, 3, INFINITY, -INFINITY, 0, 1}},
+                                {.shape = {40, 3}, .values = std::vector<double>(120, -INFINITY)}},
+                     .function =
+                         [&r](Inputs x) {
+                           return Results{r.f(x[0], 0, {}), r.f(x[0], 1, {}), r.f(x[1], 0, {}), r.f(x[1], {}, {})};
+                         },
+                     .differentiable = false});
     if (!r.of_integers) continue;
     for (const DType dtype : {DType::i32, DType::i64, DType::u8}) {
       cases.push_back({.ops = {r.op},
