@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <map>
@@ -70,7 +72,7 @@ NamedArrays read_inputs(const std::vector<std::string>& files) {
     for (auto& [name, array] : read_arrays(file)) {
       const auto same = [&name = name](const auto& other) { return other.first == name; };
       if (std::any_of(inputs.begin(), inputs.end(), same)) {
-        throw UsageError("--input: two arrays are called '" + name + "', the second in " + file);
+        throw UsageError(fmt::format("--input: two arrays are called '{}', the second in {}", name, file));
       }
       inputs.emplace_back(name, std::move(array));
     }

@@ -1,4 +1,3 @@
-#include <signal.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -215,7 +214,8 @@ void add_train(CLI::App& app, Outcome& outcome) {
     command
         ->add_option_function<std::string>(
             flag, [arguments, key](const std::string& text) { arguments->flags.push_back(key + "=" + text); }, help)
-        ->type_name(value);
+        ->type_name(value)
+        ->take_last();
   };
   const auto path_setting = [&](const std::string& flag, const std::string& key, const std::string& value,
                                 const std::string& help) {
@@ -224,7 +224,8 @@ void add_train(CLI::App& app, Outcome& outcome) {
             flag,
             [arguments, key](const std::string& path) { arguments->flags.push_back(key + "=" + lasting_path(path)); },
             help)
-        ->type_name(value);
+        ->type_name(value)
+        ->take_last();
   };
   path_setting("--data", "data.name", "NAME|PATH", "Dataset: a name (`narae datasets`) or a folder");
   setting("--epochs", "train.epochs", "N", "Times that every sample is seen");

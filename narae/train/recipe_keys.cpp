@@ -295,7 +295,7 @@ std::string number_text(double value) {
   return {text, end};
 }
 
-std::string with_point(std::string text) {
+std::string with_point(const std::string& text) {
   return text.find_first_of(".en") == std::string::npos ? text + ".0" : text;
 }
 

@@ -143,7 +143,8 @@ struct Part {
 void list_parts(const nn::Module& module, const std::string& path, std::vector<Part>& parts) {
   const auto children = module.children();
   parts.push_back({path, module, children.empty()});
-  for (const auto& [name, child] : children) list_parts(child, path.empty() ? name : path + "." + name, parts);
+  const std::string prefix = path.empty() ? "" : path + ".";
+  for (const auto& [name, child] : children) list_parts(child, prefix + name, parts);
 }
 
 constexpr std::size_t none = static_cast<std::size_t>(-1);

@@ -3,7 +3,7 @@
 
 #include <thread>
 
-#include "backend/kernel_case.h"
+#include "tests/backend/kernel_case.h"
 #include "narae/core/error.h"
 
 namespace narae::testing {

@@ -79,8 +79,8 @@ TEST_F(TrainedRun, EvalExplainsMistakes) {
       {{"eval", "runs/softmax/rnu"}, 2, "run"},
       {{"eval", "softmax/run", "--split", "tset"}, 2, "test"},
       {{"eval", "softmax/run", "--split", "val"}, 1, "validation"},
-      {{"eval", "softmax/run", "--data", "synth:moons"}, 1, "(2), but the network takes (1, 28, 28)"},
-      {{"eval", "softmax/run", "--lats"}, 2, "did you mean '--last'?"}};
+      {{"eval", "softmax/run", "--data", "synth:moons"}, 1, "(2,), but the network takes (1, 28, 28)"},
+      {{"eval", "softmax/run", "--splt", "test"}, 2, "did you mean '--split'?"}};
   for (const auto& [arguments, code, part] : mistakes) {
     const CommandResult result = run(arguments);
     EXPECT_EQ(result.exit_code, code) << result.err;

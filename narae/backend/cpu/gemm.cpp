@@ -99,7 +99,7 @@ void multiply_f64(const Gemm<double>& g) {
   multiply(g);
 }
 std::int64_t bytes() {
-  return static_cast<std::int64_t>(hn::Lanes(hn::ScalableTag<std::uint8_t>()));
+  return static_cast<std::int64_t>(hn::Lanes(hn::ScalableTag<double>()) * sizeof(double));
 }
 
 }  // namespace narae::cpu::HWY_NAMESPACE

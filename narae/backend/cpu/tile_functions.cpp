@@ -9,13 +9,11 @@
 #define HWY_TARGET_INCLUDE "narae/backend/cpu/tile_functions.cpp"
 #include "hwy/foreach_target.h"
 // After foreach_target.h, which compiles this file again for each target.
-#include "hwy/contrib/math/math-inl.h"
 #include "hwy/highway.h"
+#include "narae/backend/cpu/vectors-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace narae::cpu::HWY_NAMESPACE {
-namespace hn = hwy::HWY_NAMESPACE;
-
 template <class T, class F>
 void unary(const void* in, void* to, std::size_t n, F f) {
   const hn::ScalableTag<T> d;
@@ -24,9 +22,7 @@ void unary(const void* in, void* to, std::size_t n, F f) {
   T* out = static_cast<T*>(to);
   std::size_t i = 0;
   for (; i + lanes <= n; i += lanes) hn::StoreU(f(d, hn::LoadU(d, a + i)), d, out + i);
-  if (i == n) return;
-  const auto rest = hn::FirstN(d, n - i);
-  hn::BlendedStore(f(d, hn::MaskedLoad(rest, d, a + i)), rest, d, out + i);
+  if (i < n) store_first(d, f(d, load_first(d, a + i, n - i)), out + i, n - i);
 }
 
 template <class T, class F>
@@ -39,8 +35,8 @@ void binary(const void* in_a, const void* in_b, void* to, std::size_t n, F f) {
   std::size_t i = 0;
   for (; i + lanes <= n; i += lanes) hn::StoreU(f(d, hn::LoadU(d, a + i), hn::LoadU(d, b + i)), d, out + i);
   if (i == n) return;
-  const auto rest = hn::FirstN(d, n - i);
-  hn::BlendedStore(f(d, hn::MaskedLoad(rest, d, a + i), hn::MaskedLoad(rest, d, b + i)), rest, d, out + i);
+  const std::size_t rest = n - i;
+  store_first(d, f(d, load_first(d, a + i, rest), load_first(d, b + i, rest)), out + i, rest);
 }
 
 // Each operator is a struct with one call on vectors; ONE and ZERO make masks into numbers.
@@ -51,38 +47,12 @@ auto number(D d, M mask) {
 
 // The vector library's functions, mended where the argument is infinite, not a number or at the edge of the domain.
 template <class D, class V>
-V exponential_edges(D d, V x, V y) {
-  using T = hn::TFromD<D>;
-  const V largest =
-      hn::Set(d, static_cast<T>(sizeof(T) == 4 ? 88.722839 : 709.782712893384));  // log of the largest number
-  y = hn::IfThenElse(hn::Gt(x, largest), hn::Set(d, std::numeric_limits<T>::infinity()), y);
-  return hn::IfThenElse(hn::IsNaN(x), x, y);
-}
-template <class D, class V>
-V exp_of(D d, V x) {
-  return exponential_edges(d, x, hn::Exp(d, x));
-}
-template <class D, class V>
 V expm1_of(D d, V x) {
   return exponential_edges(d, x, hn::Expm1(d, x));
 }
 template <class D, class V>
 V tanh_of(D d, V x) {
   return hn::IfThenElse(hn::IsNaN(x), x, hn::Tanh(d, x));
-}
-// `y` is the logarithm where it is finite, `x` what it is the logarithm of, exactly enough for its sign.
-template <class D, class V>
-V logarithm_edges(D d, V x, V y) {
-  using T = hn::TFromD<D>;
-  const V infinity = hn::Set(d, std::numeric_limits<T>::infinity());
-  const V zero = hn::Zero(d);
-  y = hn::IfThenElse(hn::Eq(x, infinity), infinity, y);
-  y = hn::IfThenElse(hn::Eq(x, zero), hn::Neg(infinity), y);
-  return hn::IfThenElse(hn::Ge(x, zero), y, hn::Set(d, std::numeric_limits<T>::quiet_NaN()));
-}
-template <class D, class V>
-V log_of(D d, V x) {
-  return logarithm_edges(d, x, hn::Log(d, x));
 }
 template <class D, class V>
 V log1p_of(D d, V x) {

@@ -7,6 +7,7 @@
 #endif
 
 #include <cstddef>
+#include <limits>
 #include <utility>
 
 #include "hwy/contrib/math/math-inl.h"
@@ -72,26 +73,44 @@ HWY_INLINE void store(D d, hn::Vec<D> v, T* p, std::size_t n) {
     store_first(d, v, p, n);
 }
 
-/// exp(x); the vector library's gives 0 for NaN.
+/// `y` = exp(x) or exp(x) - 1 from the vector library, mended where that is wrong: above the range and for NaN.
+template <class D>
+HWY_INLINE hn::Vec<D> exponential_edges(D d, hn::Vec<D> x, hn::Vec<D> y) {
+  using T = hn::TFromD<D>;
+  const auto largest = hn::Set(d, static_cast<T>(sizeof(T) == 4 ? 88.722839 : 709.782712893384));  // log of the largest
+  y = hn::IfThenElse(hn::Gt(x, largest), hn::Set(d, std::numeric_limits<T>::infinity()), y);
+  return hn::IfThenElse(hn::IsNaN(x), x, y);
+}
+
 template <class D>
 HWY_INLINE hn::Vec<D> exp_of(D d, hn::Vec<D> x) {
-  return hn::IfThenElse(hn::IsNaN(x), x, hn::Exp(d, x));
+  return exponential_edges(d, x, hn::Exp(d, x));
 }
 
-/// log(x) for x > 0 or NaN; the vector library's gives -inf for NaN.
+/// `y` = log(x) from the vector library, mended where that is wrong: outside (0, inf).
+template <class D>
+HWY_INLINE hn::Vec<D> logarithm_edges(D d, hn::Vec<D> x, hn::Vec<D> y) {
+  using T = hn::TFromD<D>;
+  const auto infinity = hn::Set(d, std::numeric_limits<T>::infinity());
+  const auto zero = hn::Zero(d);
+  y = hn::IfThenElse(hn::Eq(x, infinity), infinity, y);
+  y = hn::IfThenElse(hn::Eq(x, zero), hn::Neg(infinity), y);
+  return hn::IfThenElse(hn::Ge(x, zero), y, hn::Set(d, std::numeric_limits<T>::quiet_NaN()));
+}
+
 template <class D>
 HWY_INLINE hn::Vec<D> log_of(D d, hn::Vec<D> x) {
-  return hn::IfThenElse(hn::IsNaN(x), x, hn::Log(d, x));
+  return logarithm_edges(d, x, hn::Log(d, x));
 }
 
-/// The larger number; a NaN on either side wins (the instruction alone returns its second operand).
+/// The larger number; a NaN on either side wins (instructions for the maximum differ in that).
 template <class V>
 HWY_INLINE V larger(V a, V b) {
-  return hn::IfThenElse(hn::IsNaN(a), a, hn::Max(a, b));
+  return hn::IfThenElse(hn::Or(hn::Le(b, a), hn::IsNaN(a)), a, b);
 }
 template <class V>
 HWY_INLINE V smaller(V a, V b) {
-  return hn::IfThenElse(hn::IsNaN(a), a, hn::Min(a, b));
+  return hn::IfThenElse(hn::Or(hn::Le(a, b), hn::IsNaN(a)), a, b);
 }
 
 /// One number from all lanes by combine(a, b) of numbers, in the order of the lanes.
