@@ -33,7 +33,7 @@ std::string did_you_mean(const std::string& unknown, const Range& known) {
   std::string best;
   int best_distance = static_cast<int>(unknown.size()) / 2 + 1;
   for (const auto& name : known) {
-    const std::string candidate(name);
+    const std::string candidate(name);  // NOLINT(performance-unnecessary-copy-initialization): of any type
     if (const int d = detail::edit_distance(unknown, candidate); d < best_distance) {
       best_distance = d;
       best = candidate;

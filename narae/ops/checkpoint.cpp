@@ -128,7 +128,7 @@ const Op& checkpoint_op = define_op({.name = "checkpoint",
 
 Tensor checkpoint(const std::function<Tensor(std::span<const Tensor>)>& f, std::span<const Tensor> inputs) {
   const std::uint64_t begin = scalar(0).node()->sequence;  // nodes that f writes have higher numbers
-  const Tensor y = f(inputs);
+  Tensor y = f(inputs);
   if (!y.defined()) throw Error("checkpoint: the function gave back an undefined tensor");
   if (y.read()->sequence < begin) return y;
   // The recipe starts from what was written before, and from variables.

@@ -118,8 +118,9 @@ class Builder {
       storage_of_[v] = {add_storage(s)};
     }
     plan_->constants = Buffer::allocate(constant_bytes);
-    for (const auto& [offset, value] : constants) {
-      std::byte* to = plan_->constants.data() + offset;
+    for (const auto& constant : constants) {
+      const Value* value = constant.second;
+      std::byte* to = plan_->constants.data() + constant.first;
       visit_dtype(value->signature.dtype, [&](auto zero) {
         using T = decltype(zero);
         if constexpr (std::is_floating_point_v<T>)

@@ -48,8 +48,8 @@ class Walk {
       visit(request_.guard.read());
       ++request_.guard.read()->uses;
     }
-    for (std::size_t i = 0; i < effects_.size(); ++i) {  // visiting may find more
-      const Effect& e = effects_[i];
+    for (std::size_t i = 0; i < effects_.size(); ++i) {  // NOLINT(modernize-loop-convert): visiting may find more
+      const Effect e = effects_[i];
       if (e.variable->alive && e.number > e.variable->stored) visit(e.version);
     }
     finish();

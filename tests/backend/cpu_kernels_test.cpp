@@ -3,8 +3,8 @@
 
 #include <thread>
 
-#include "tests/backend/kernel_case.h"
 #include "narae/core/error.h"
+#include "tests/backend/kernel_case.h"
 
 namespace narae::testing {
 namespace {

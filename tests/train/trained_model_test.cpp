@@ -6,7 +6,6 @@
 
 #include "narae/core/error.h"
 #include "narae/train/metrics.h"
-#include "narae/train/progress.h"
 
 namespace narae {
 namespace {
@@ -81,13 +80,6 @@ TEST(Metrics, ScoresAreMeansOverSamples) {
   EXPECT_EQ(answers[1].predicted, 0);
   EXPECT_EQ(answers[1].probability, 1);
   EXPECT_EQ(Tally{}.scores().samples, 0);
-}
-
-TEST(Progress, TimesAreReadable) {
-  EXPECT_EQ(clock_text(7.4), "0:07");
-  EXPECT_EQ(clock_text(754), "12:34");
-  EXPECT_EQ(clock_text(3723), "1:02:03");
-  EXPECT_EQ(clock_text(-1), "0:00");
 }
 
 }  // namespace
