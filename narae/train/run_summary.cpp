@@ -45,7 +45,7 @@ std::string headline(const TrainResult& result) {
       text += fmt::format("accuracy {:.2f} % (test, best weights)  validation ", 100 * result.test->accuracy);
     }
     text += fmt::format("accuracy {:.2f} %", 100 * result.last.accuracy);
-    if (result.best.epoch != result.epochs) {
+    if (result.best.scores.accuracy > result.last.accuracy) {
       text += fmt::format(" (best {:.2f} % in epoch {})", 100 * result.best.scores.accuracy, result.best.epoch);
     }
     text += "  ";

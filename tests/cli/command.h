@@ -13,6 +13,7 @@
 #include <iterator>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <vector>
 
 namespace narae::cli {
@@ -30,14 +31,24 @@ struct CommandResult {
   std::string err;
 };
 
-/// A fresh empty folder for one test.
+/// A fresh empty folder for one test; all of them are removed when the process ends.
 inline std::filesystem::path temporary_folder() {
-  static std::atomic<int> number{0};
+  struct Root {
+    std::filesystem::path path =
+        std::filesystem::path(::testing::TempDir()) / ("narae-tests-" + std::to_string(getpid()));
+    std::atomic<int> folders{0};
+    Root() { std::filesystem::remove_all(path); }  // of a process that crashed under the same number
+    Root(const Root&) = delete;
+    Root& operator=(const Root&) = delete;
+    ~Root() {
+      std::error_code ignored;
+      std::filesystem::remove_all(path, ignored);
+    }
+  };
+  static Root root;
   const auto* const info = ::testing::UnitTest::GetInstance()->current_test_info();
-  const std::filesystem::path folder = std::filesystem::path(::testing::TempDir()) /
-                                       ("narae-" + std::to_string(getpid()) + "-" +
-                                        (info == nullptr ? "test" : info->name()) + "-" + std::to_string(number++));
-  std::filesystem::remove_all(folder);
+  const std::string name = info == nullptr ? "test" : info->name();
+  std::filesystem::path folder = root.path / (name + "-" + std::to_string(root.folders++));
   std::filesystem::create_directories(folder);
   return folder;
 }

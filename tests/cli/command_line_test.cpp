@@ -143,7 +143,7 @@ void write_idx(const fs::path& path, const std::vector<std::int64_t>& shape, con
 
 // A set in MNIST's format: 6 training and 4 test pictures of 4 x 4.
 fs::path make_idx_folder(const fs::path& root, const std::string& name) {
-  const fs::path folder = root / name;
+  fs::path folder = root / name;
   fs::create_directories(folder);
   for (const auto& [part, count] : {std::pair<std::string, int>{"train", 6}, {"t10k", 4}}) {
     std::string pixels;

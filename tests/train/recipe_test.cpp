@@ -260,7 +260,7 @@ TEST(RecipeKeys, EveryDefaultIsWhatTheKeyTakesAndEveryKeyIsDocumented) {
     Recipe recipe;
     std::vector<std::string> overrides;
     if (!key.applies.empty()) {
-      const std::string choice = key.applies.substr(0, key.applies.find_first_of(",", key.applies.find(" = ")));
+      const std::string choice = key.applies.substr(0, key.applies.find(',', key.applies.find(" = ")));
       std::string name = choice.substr(0, choice.find(" = ")) + "=" + choice.substr(choice.find(" = ") + 3);
       overrides.push_back(name.substr(0, name.find(" or ")));
     }

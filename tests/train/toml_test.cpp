@@ -101,8 +101,8 @@ TEST(Toml, WhatIsWrongIsNamedWithItsPlace) {
   expect_refused("# \xff", "1:3", "not UTF-8");
   expect_refused("a = 'b", "1:5", "has no end");
   expect_refused("a = { b = 1", "1:12", "'}' is expected");
-  std::string deep = "a = 1";
-  for (int i = 0; i < 5000; ++i) deep = "a = {" + deep + "}";
+  std::string deep;
+  for (int i = 0; i < 5000; ++i) deep += "a = {";
   expect_refused(deep, "1:85", "tables within");
 }
 
