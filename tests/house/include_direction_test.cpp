@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
-#include <regex>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -51,14 +51,24 @@ fs::path source_dir() {
   return NARAE_SOURCE_DIR;
 }
 
+// narae/core/shape.h of the line `#include "narae/core/shape.h"`.
+std::optional<std::string> header_in(std::string_view line) {
+  const auto skip = [&line](std::string_view text) {
+    line.remove_prefix(std::min(line.find_first_not_of(" \t"), line.size()));
+    if (!line.starts_with(text)) return false;
+    line.remove_prefix(text.size());
+    return true;
+  };
+  if (!skip("#") || !skip("include") || !(skip("\"") || skip("<"))) return std::nullopt;
+  return std::string(line.substr(0, line.find_first_of("\">")));
+}
+
 std::vector<Include> includes_of(const fs::path& file) {
-  static const std::regex pattern(R"(^\s*#\s*include\s*["<]([^">]+)[">])");
   std::vector<Include> result;
   std::ifstream stream(source_dir() / file);
   std::string text;
   for (int line = 1; std::getline(stream, text); ++line) {
-    std::smatch match;
-    if (std::regex_search(text, match, pattern)) result.push_back({file, line, match[1]});
+    if (const auto header = header_in(text)) result.push_back({file, line, *header});
   }
   return result;
 }
