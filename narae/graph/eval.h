@@ -70,6 +70,11 @@ struct EvaluationRequest {
 using Evaluator = UpdateResult (*)(const EvaluationRequest& request);
 NARAE_API void set_evaluator(Evaluator evaluator);
 NARAE_API EngineCounts& mutable_engine_counts();
+/// Counts heap allocations of the process. Tests set one that sees all of them; without one (null), executors count
+/// the fresh blocks of tensor memory.
+using AllocationCounter = std::int64_t (*)();
+NARAE_API void set_allocation_counter(AllocationCounter counter);
+[[nodiscard]] NARAE_API std::int64_t count_allocations();
 
 }  // namespace detail
 }  // namespace narae

@@ -5,6 +5,7 @@
 #include "narae/nn/conv.h"
 #include "narae/nn/dropout.h"
 #include "narae/nn/embedding.h"
+#include "narae/nn/fine_tune.h"
 #include "narae/nn/flatten.h"
 #include "narae/nn/init.h"
 #include "narae/nn/linear.h"
@@ -12,4 +13,5 @@
 #include "narae/nn/module.h"
 #include "narae/nn/norm.h"
 #include "narae/nn/pool.h"
+#include "narae/nn/recompute.h"
 #include "narae/nn/sequential.h"

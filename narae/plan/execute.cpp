@@ -174,9 +174,7 @@ void execute(const Plan& plan, const Capture& capture, Execution& result) {
   thread_local Workspace workspace;
   flush_denormals();
   EngineCounts& counts = detail::mutable_engine_counts();
-  const std::int64_t allocations = memory_use().allocations;
-  const std::size_t capacity =
-      workspace.pointers.capacity() + workspace.inputs.capacity() + workspace.results.capacity();
+  const std::int64_t allocations = detail::count_allocations();
   result.buffers.clear();
   for (const std::size_t bytes : plan.buffers) result.buffers.push_back(Buffer::allocate(bytes));
   Buffer arena = arenas().take(plan.arena_bytes);
@@ -197,11 +195,8 @@ void execute(const Plan& plan, const Capture& capture, Execution& result) {
   if (!result.applied) result.first_non_finite = runner.find_non_finite();
   counts.steps += static_cast<std::int64_t>(plan.steps.size());
   ++counts.evaluations;
-  counts.executor_allocations += memory_use().allocations - allocations;
-  if (workspace.pointers.capacity() + workspace.inputs.capacity() + workspace.results.capacity() != capacity) {
-    ++counts.executor_allocations;
-  }
   arenas().give(std::move(arena));
+  counts.executor_allocations += detail::count_allocations() - allocations;
 }
 
 }  // namespace narae::plan
