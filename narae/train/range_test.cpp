@@ -11,7 +11,6 @@
 #include "narae/core/error.h"
 #include "narae/core/files.h"
 #include "narae/draw/chart.h"
-#include "narae/draw/ticks.h"
 #include "narae/train/learner.h"
 #include "narae/train/run_folder.h"
 #include "narae/train/task_data.h"
@@ -107,7 +106,7 @@ std::string curve_of(const RangeTest& test, const Recipe& recipe) {
     chart.y_max = 1.25 * highest;
   }
   if (test.suggestion > 0) {
-    chart.marks.push_back({.x = test.suggestion, .label = "suggested: " + draw::short_number(test.suggestion)});
+    chart.marks.push_back({.x = test.suggestion, .label = fmt::format("suggested: {:.2g}", test.suggestion)});
   }
   return draw::svg(
       std::span(&chart, 1),

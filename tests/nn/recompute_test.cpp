@@ -92,7 +92,10 @@ std::pair<Step, Step> both(const std::function<std::shared_ptr<nn::Module>()>& m
   manual_seed(3);
   const auto net = make();
   EXPECT_GT(nn::checkpoint_activations(*net), 0);
-  return {kept, backward(*net)};
+  const Step again = backward(*net);
+  testing::Test::RecordProperty("arena_kept", std::to_string(kept.arena));
+  testing::Test::RecordProperty("arena_recomputed", std::to_string(again.arena));
+  return {kept, again};
 }
 
 void expect_same_bits(const Step& a, const Step& b) {

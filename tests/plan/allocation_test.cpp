@@ -3,10 +3,12 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "narae/graph/eval.h"
 #include "narae/models/registry.h"
 #include "narae/nn/loss.h"
+#include "narae/ops/elementwise.h"
 #include "narae/ops/random.h"
 #include "narae/optim/adam.h"
 #include "narae/optim/sgd.h"
@@ -45,6 +47,7 @@ Found in_cached_steps(const std::function<void()>& step) {
                     .onednn = AllocationWatch::count_of_onednn(),
                     .last = AllocationWatch::last()};
   detail::set_allocation_counter(nullptr);
+  testing::Test::RecordProperty("onednn_allocations", std::to_string(found.onednn));
   EXPECT_EQ(engine_counts().plans_built, plans) << "the step was not cached";
   return found;
 }
@@ -78,6 +81,17 @@ TEST(Allocations, TheWatchSeesTheHeap) {
   void* volatile block = std::malloc(100);
   std::free(block);
   EXPECT_EQ(AllocationWatch::count(), before + 2);
+}
+
+TEST(Allocations, TheExecutorCountsThem) {
+  if (!test::allocations_are_seen()) GTEST_SKIP() << "the sanitizer has an allocator of its own";
+  const AllocationWatch watch;
+  detail::set_allocation_counter(AllocationWatch::count);
+  release_free_buffers();
+  const std::int64_t before = engine_counts().executor_allocations;
+  static_cast<void>((uniform({777, 13}) + 1.0).array());  // a plan of its own, with memory of its own
+  EXPECT_GT(engine_counts().executor_allocations, before);
+  detail::set_allocation_counter(nullptr);
 }
 
 TEST(Allocations, ACachedStepOfTheMlpMakesNoneInTheExecutor) {
