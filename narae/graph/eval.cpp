@@ -2,11 +2,14 @@
 
 #include <utility>
 
+#include "narae/core/buffer.h"
+
 namespace narae {
 namespace {
 
 detail::Evaluator evaluator = nullptr;
 thread_local bool enabled = true;
+detail::AllocationCounter allocation_counter = nullptr;
 
 }  // namespace
 
@@ -51,6 +54,12 @@ void set_evaluator(Evaluator e) {
 AtomicEngineCounts& mutable_engine_counts() {
   static AtomicEngineCounts counts;
   return counts;
+}
+void set_allocation_counter(AllocationCounter counter) {
+  allocation_counter = counter;
+}
+std::int64_t count_allocations() {
+  return allocation_counter != nullptr ? allocation_counter() : memory_use().allocations;
 }
 }  // namespace detail
 

@@ -81,6 +81,11 @@ struct AtomicEngineCounts {
   std::atomic<std::int64_t> executor_allocations{0};
 };
 NARAE_API AtomicEngineCounts& mutable_engine_counts();
+/// Counts heap allocations of the process. Tests set one that sees all of them; without one (null), executors count
+/// the fresh blocks of tensor memory.
+using AllocationCounter = std::int64_t (*)();
+NARAE_API void set_allocation_counter(AllocationCounter counter);
+[[nodiscard]] NARAE_API std::int64_t count_allocations();
 
 }  // namespace detail
 }  // namespace narae

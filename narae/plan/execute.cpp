@@ -209,9 +209,7 @@ void execute(const Plan& plan, const Capture& capture, Execution& result) {
   thread_local Workspace workspace;
   const FlushDenormals scope;
   detail::AtomicEngineCounts& counts = detail::mutable_engine_counts();
-  const std::int64_t allocations = memory_use().allocations;
-  const std::size_t capacity =
-      workspace.pointers.capacity() + workspace.inputs.capacity() + workspace.results.capacity();
+  const std::int64_t allocations = detail::count_allocations();
   result.buffers.clear();
   result.applied = true;
   result.storing = false;
@@ -235,10 +233,7 @@ void execute(const Plan& plan, const Capture& capture, Execution& result) {
   if (!result.applied) result.first_non_finite = runner.find_non_finite();
   counts.steps += static_cast<std::int64_t>(plan.steps.size());
   ++counts.evaluations;
-  counts.executor_allocations += memory_use().allocations - allocations;
-  if (workspace.pointers.capacity() + workspace.inputs.capacity() + workspace.results.capacity() != capacity) {
-    ++counts.executor_allocations;
-  }
+  counts.executor_allocations += detail::count_allocations() - allocations;
 }
 
 }  // namespace narae::plan

@@ -62,6 +62,11 @@ class LayoutPass {
       if (own != Layout::row_major) value.layouts = {own};
       return append(std::move(value));
     }
+    if (value.op->name == "after") {  // its first input as it lies; the second decides about the order only
+      const Layout own = to_.at(value.inputs[0]).layout();
+      if (own != Layout::row_major) value.layouts = {own};
+      return append(std::move(value));
+    }
     if (choose(value) || follow(value)) return append(std::move(value));
     for (int& input : value.inputs) input = in_layout(input, Layout::row_major);
     return append(std::move(value));
