@@ -15,3 +15,4 @@
 #include "narae/nn/pool.h"
 #include "narae/nn/recompute.h"
 #include "narae/nn/sequential.h"
+#include "narae/nn/squeeze_excitation.h"

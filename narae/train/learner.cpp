@@ -16,14 +16,22 @@
 namespace narae {
 namespace {
 
-std::shared_ptr<nn::Module> make_network(const Recipe& recipe, const models::ModelConfig& config) {
+void freeze(const nn::Module& network, const std::string& pattern) {
+  try {
+    network.freeze(pattern);
+  } catch (const Error& error) {
+    throw UsageError(std::string("train.freeze: ") + error.what());
+  }
+}
+
+std::shared_ptr<nn::Module> make_network(const Recipe& recipe, const models::ModelConfig& config, bool begun) {
   manual_seed(static_cast<std::uint64_t>(recipe.train.seed));
   std::shared_ptr<nn::Module> network = models::make_model(config.model);
-  if (!recipe.train.weights.empty()) load_weights(recipe.train.weights, *network);
+  if (!recipe.train.weights.empty() && !begun) load_weights(recipe.train.weights, *network);
   std::string_view rest = recipe.train.freeze;
   while (!rest.empty()) {
     const std::size_t comma = rest.find(',');
-    if (const std::string pattern(rest.substr(0, comma)); !pattern.empty()) network->freeze(pattern);
+    if (const std::string pattern(rest.substr(0, comma)); !pattern.empty()) freeze(*network, pattern);
     rest.remove_prefix(comma == std::string_view::npos ? rest.size() : comma + 1);
   }
   if (network->parameters().empty()) {
@@ -44,9 +52,9 @@ std::optional<WeightAverage> make_average(const Recipe& recipe, const models::Mo
 
 }  // namespace
 
-Learner::Learner(const Recipe& recipe, const models::ModelConfig& config)
+Learner::Learner(const Recipe& recipe, const models::ModelConfig& config, bool begun)
     : recipe_(recipe.train),
-      network_(make_network(recipe, config)),
+      network_(make_network(recipe, config, begun)),
       parameters_(network_->parameters()),
       optimizer_(make_optimizer(recipe.train, parameters_)),
       average_(make_average(recipe, config, *network_)) {

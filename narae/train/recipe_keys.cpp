@@ -12,6 +12,7 @@ constexpr NumberRange any_share{.low = 0, .high = 1, .without_high = true};
 constexpr NumberRange not_negative{.low = 0};
 constexpr NumberRange positive{.low = 0, .without_low = true};
 constexpr NumberRange at_least_one{.low = 1};
+constexpr NumberRange epochs{.low = 1, .high = 1e6};
 
 constexpr std::string_view optimizer_name = "train.optimizer.name";
 constexpr std::string_view schedule_name = "train.schedule.name";
@@ -56,7 +57,7 @@ std::vector<RecipeRow> make_rows() {
        .doc = "by mean and deviation of the training pictures"},
       {.key = "data.augment.translate",
        .field = [](Recipe& r) -> RecipeField { return &r.data.augment.translate; },
-       .range = {.low = 0, .high = 1},
+       .range = any_share,
        .doc = "pictures move at most so far, as a share of their size"},
       {.key = "data.augment.rotate",
        .field = [](Recipe& r) -> RecipeField { return &r.data.augment.rotate; },
@@ -77,7 +78,7 @@ std::vector<RecipeRow> make_rows() {
 
       {.key = "train.epochs",
        .field = [](Recipe& r) -> RecipeField { return &r.train.epochs; },
-       .range = {.low = 1, .high = 1e6},
+       .range = epochs,
        .doc = "times that every sample is seen"},
       {.key = "train.batch_size",
        .field = [](Recipe& r) -> RecipeField { return &r.train.batch_size; },
@@ -240,13 +241,13 @@ std::vector<RecipeRow> make_rows() {
        .doc = "the rate at the end; of plateau: the lowest"},
       {.key = "train.schedule.every",
        .field = [](Recipe& r) -> RecipeField { return &r.train.schedule.every; },
-       .range = at_least_one,
+       .range = epochs,
        .decided_by = schedule_name,
        .values = {"step"},
        .doc = "epochs between two decays"},
       {.key = "train.schedule.milestones",
        .field = [](Recipe& r) -> RecipeField { return &r.train.schedule.milestones; },
-       .range = at_least_one,
+       .range = epochs,
        .decided_by = schedule_name,
        .values = {"multi_step"},
        .doc = "epochs after which the rate decays"},

@@ -3,7 +3,9 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <ctime>
 #include <memory>
 #include <utility>
@@ -39,6 +41,26 @@ std::unique_ptr<optim::EarlyStopping> make_stopping(const TrainRecipe& recipe) {
       .patience = recipe.patience, .min_delta = recipe.min_delta, .mode = optim::Mode::max});
 }
 
+bool has_checkpoint(const fs::path& run) {
+  return !run.empty() && !checkpoints_in(run / "checkpoints").empty();
+}
+
+bool is_finite(const nn::Module& model) {
+  for (const auto& [name, array] : model.state_dict()) {
+    const bool finite = visit_dtype(array.dtype, [&array = array](auto zero) {
+      using T = decltype(zero);
+      if constexpr (!std::is_floating_point_v<T>) {
+        return true;
+      } else {
+        const auto values = array.template values<T>();
+        return std::all_of(values.begin(), values.end(), [](T value) { return std::isfinite(value); });
+      }
+    });
+    if (!finite) return false;
+  }
+  return true;
+}
+
 RunFolder make_folder(const Recipe& recipe, const TrainOptions& options) {
   if (!options.resume.empty()) return RunFolder::open(options.resume);
   return RunFolder::create(options.project, recipe.name, options.name, options.exist_ok);
@@ -52,7 +74,7 @@ class Trainer {
         options_(options),
         data_(std::move(data)),
         config_(model_config(recipe, data_.train)),
-        learner_(recipe, config_),
+        learner_(recipe, config_, has_checkpoint(options.resume)),
         loader_(training_loader(recipe, data_.train)),
         judge_(evaluation_loader(config_, data_.judged, recipe.data.workers)),
         steps_per_epoch_(learner_.steps(loader_.batches())),
@@ -98,6 +120,10 @@ class Trainer {
   void finish_epoch() {
     const Scores trained = state_.epoch_tally.scores();
     state_.last = evaluate(learner_.judged(), judge_, recipe_.train).scores;
+    if (!std::isfinite(state_.last.loss)) {
+      stop_for(fmt::format("after step {} (epoch {}) the {} loss is no longer finite", state_.step,
+                           state_.loader.epoch + 1, judged()));
+    }
     const std::int64_t epoch = state_.loader.epoch + 1;
     const double lr = learner_.optimizer().lr();
     rate_.report(state_.last.loss);
@@ -153,6 +179,7 @@ class Trainer {
   std::vector<std::string> restore() {
     std::vector<std::string> remarks;
     if (options_.resume.empty()) return remarks;
+    require_same_network();
     const auto warn = [&](const std::string& text) { remarks.push_back(text); };
     const std::optional<TrainState> saved =
         load_checkpoint(folder_.checkpoints(), learner_.network(), learner_.optimizer(), warn, learner_.average());
@@ -165,6 +192,12 @@ class Trainer {
     loader_.restore(state_.loader);
     set_random_state(state_.random);
     rate_.load_state(state_.schedule);
+    if (const std::int64_t epochs = rate_.planned_epochs(); epochs != recipe_.train.epochs) {
+      remarks.push_back(
+          fmt::format("the run was planned for {} epochs and has {} now: the rest of its learning-rate "
+                      "schedule is planned anew",
+                      epochs, recipe_.train.epochs));
+    }
     if (stopping_ && !state_.stopping.empty()) stopping_->load_state(state_.stopping);
     if (state_.loader.batch == 0) save_weights_of_epoch();
     remarks.push_back(fmt::format("resumed after {} steps, {} epochs", state_.step, state_.loader.epoch));
@@ -175,9 +208,23 @@ class Trainer {
     return remarks;
   }
 
+  // Other data than the run was begun with may need another network. Its checkpoints are good: they are left alone.
+  void require_same_network() const {
+    const fs::path file = folder_.file("config.json");
+    if (std::error_code ignored; !has_checkpoint(folder_.path()) || !fs::exists(file, ignored)) return;
+    const models::ModelSpec before = models::read_config(file).model;
+    if (before.input == config_.model.input && before.num_classes == config_.model.num_classes) return;
+    throw UsageError(fmt::format("--resume: {} learns {} classes of samples {}, but dataset '{}' has {} of {}",
+                                 folder_.path().string(), before.num_classes, to_string(before.input),
+                                 recipe_.data.name, config_.model.num_classes, to_string(config_.model.input)));
+  }
+
   // A table as it was at the checkpoint; its first line when there was none.
   void cut_back(AppendFile& table, std::uint64_t bytes, std::string_view header) {
-    if (table.size() < bytes) say("a table is shorter than at the checkpoint: rows are missing");
+    if (table.size() < bytes) {
+      say("a table is shorter than at the checkpoint: rows are missing");
+      table.keep_whole_lines(header);
+    }
     table.cut(bytes);
     if (table.size() == 0) table.write(header);
   }
@@ -199,13 +246,23 @@ class Trainer {
   }
 
   [[noreturn]] void stop_at_non_finite(std::int64_t epoch, const std::string& where) {
+    stop_for(
+        fmt::format("step {} (epoch {}): the loss or a gradient is no longer finite, first in {}; the update was "
+                    "not made",
+                    state_.step + 1, epoch + 1, where.empty() ? "the loss" : where));
+  }
+
+  // What was written stays; the weights as they are now are saved if they are any good.
+  [[noreturn]] void stop_for(std::string message) {
     progress_.clear();
-    save_weights(folder_.weights("last"), learner_.judged());  // the update was not made
-    const std::string message = fmt::format(
-        "step {} (epoch {}): the loss or a gradient is no longer finite, first in {}. The update was not made; the "
-        "weights before it are in {}. A lower train.optimizer.lr, a warm-up or train.clip_norm helps; "
-        "--resume goes on from the last checkpoint",
-        state_.step + 1, epoch + 1, where.empty() ? "the loss" : where, folder_.weights("last").string());
+    if (is_finite(learner_.network()) && is_finite(learner_.judged())) {
+      save_weights(folder_.weights("last"), learner_.judged());
+      message += fmt::format(". The weights before it are in {}", folder_.weights("last").string());
+    } else {
+      message += ". The update before it has spoiled the weights: they were not saved";
+    }
+    message += ". A lower train.optimizer.lr, a warm-up or train.clip_norm helps";
+    if (has_checkpoint(folder_.path())) message += "; --resume goes on from the last checkpoint";
     log(message);
     throw Error(message);
   }
@@ -287,14 +344,15 @@ TrainPlan plan_training(const Recipe& recipe) {
   const TaskData data = open_task_data(recipe);
   const models::ModelConfig config = model_config(recipe, data.train);
   const Learner learner(recipe, config);
-  const std::int64_t batches = training_loader(recipe, data.train).batches();
+  const std::int64_t steps = learner.steps(training_loader(recipe, data.train).batches());
+  const RateSchedule schedule(recipe.train, steps);  // refuses what can't be a schedule
   return {.network = nn::to_string(learner.network()),
           .parameters = learner.network().parameter_count(),
           .train_samples = data.train.size(),
           .judged_samples = data.judged.size(),
           .judged = std::string(name_of(data.judged_split)),
           .classes = config.model.num_classes,
-          .steps = recipe.train.epochs * learner.steps(batches)};
+          .steps = recipe.train.epochs * steps};
 }
 
 }  // namespace narae
