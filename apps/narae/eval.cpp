@@ -22,6 +22,7 @@ struct Arguments {
   std::string data;
   std::string split = "test";
   bool last = false;
+  bool strict = false;
   bool json = false;
 };
 
@@ -38,14 +39,20 @@ Json recalls(const Evaluation& evaluation, const std::vector<std::string>& class
   return json;
 }
 
+std::int64_t skipped_files(const Dataset& dataset) {
+  return dataset.files ? dataset.files->skipped.count() : 0;
+}
+
 void run_eval(const Arguments& arguments) {
   const std::filesystem::path run = find_run(arguments.run);
   const Split split = split_from(arguments.split);
   const std::string which = arguments.last ? "last" : "best";
   Recipe recipe = load_recipe(run.string());
   if (!arguments.data.empty()) recipe.data.name = arguments.data;
+  if (arguments.strict) recipe.data.strict = true;
   const TrainedModel model = load_trained(run, which);
-  Loader loader = evaluation_loader(model.config, open_split(recipe, split), recipe.data.workers);
+  const Dataset dataset = open_split(recipe, split, model.config.model.input);
+  Loader loader = evaluation_loader(model.config, dataset, recipe.data.workers);
   const Evaluation evaluation = evaluate(*model.network, loader, recipe.train);
   const Scores& scores = evaluation.scores;
   if (arguments.json) {
@@ -56,6 +63,7 @@ void run_eval(const Arguments& arguments) {
     json["data"] = recipe.data.name;
     json["split"] = name_of(split);
     json["samples"] = scores.samples;
+    json["skipped"] = skipped_files(dataset);
     json["accuracy"] = scores.accuracy;
     json["loss"] = scores.loss;
     json["recall"] = recalls(evaluation, model.config.classes);
@@ -64,6 +72,9 @@ void run_eval(const Arguments& arguments) {
   }
   print(fmt::format("{}  accuracy {:.2f} %  loss {:.4f}  ({} {} samples of {}, {} weights)\n", run.string(),
                     100 * scores.accuracy, scores.loss, scores.samples, name_of(split), recipe.data.name, which));
+  if (const std::int64_t skipped = skipped_files(dataset); skipped > 0) {
+    print(fmt::format("{} files are no sound pictures and were left out (--strict names the first)\n", skipped));
+  }
 }
 
 }  // namespace
@@ -79,6 +90,7 @@ void add_eval(CLI::App& app) {
   command->add_option("--split", arguments->split, "train, validation or test")
       ->type_name("SPLIT")
       ->capture_default_str();
+  command->add_flag("--strict", arguments->strict, "A damaged picture in a folder is an error, not left out");
   command->add_flag("--last", arguments->last, "The last weights instead of the best");
   add_threads_flag(*command);
   add_json_flag(*command, arguments->json);

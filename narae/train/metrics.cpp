@@ -11,16 +11,21 @@ std::span<const float> row_of(const Array& logits, std::int64_t row) {
   return logits.values<float>().subspan(static_cast<std::size_t>(row) * classes, classes);
 }
 
+std::int64_t largest_in(std::span<const float> row) {
+  return std::max_element(row.begin(), row.end()) - row.begin();
+}
+
 }  // namespace
 
 void Tally::add(double mean_loss, const Array& logits, const Array& labels) {
   const std::int64_t batch = logits.shape[0];
-  const auto truth = labels.values<std::int64_t>();
   loss_sum += mean_loss * static_cast<double>(batch);
   samples += batch;
+  const bool soft = labels.dtype == DType::f32;
   for (std::int64_t i = 0; i < batch; ++i) {
-    const auto row = row_of(logits, i);
-    correct += std::max_element(row.begin(), row.end()) - row.begin() == truth[static_cast<std::size_t>(i)] ? 1 : 0;
+    const std::int64_t truth =
+        soft ? largest_in(row_of(labels, i)) : labels.values<std::int64_t>()[static_cast<std::size_t>(i)];
+    correct += largest_in(row_of(logits, i)) == truth ? 1 : 0;
   }
 }
 

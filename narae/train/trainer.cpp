@@ -6,6 +6,7 @@
 #include <chrono>
 #include <ctime>
 #include <memory>
+#include <set>
 #include <utility>
 
 #include "narae/core/error.h"
@@ -93,6 +94,8 @@ class Trainer {
                      .steps = batches,
                      .batch_size = recipe_.train.batch_size});
     model_->train();
+    const double waited = loader_.waited();
+    const Clock::time_point begun = Clock::now();
     for (const auto& [image, label] : loader_) {
       const double lr = rate_(state_.step);
       optimizer_->set_lr(lr);
@@ -114,7 +117,27 @@ class Trainer {
       }
       if (recipe_.train.save_every > 0 && state_.step % recipe_.train.save_every == 0) save(loader_.state());
     }
+    report_data(epoch, loader_.waited() - waited, std::chrono::duration<double>(Clock::now() - begun).count());
     return true;
+  }
+
+  // How long the steps of an epoch waited for their batches, and which files turned out to be damaged in it.
+  void report_data(std::int64_t epoch, double waited, double seconds) {
+    log(fmt::format("epoch {}: {:.1f} s of training, {:.1f} % of it waiting for data ({} workers)", epoch + 1, seconds,
+                    seconds > 0 ? 100 * waited / seconds : 0, recipe_.data.workers));
+    report_skipped();
+  }
+
+  void report_skipped() {
+    const std::size_t before = skipped_.size();
+    for (const Dataset* dataset : {&data_.train, &data_.judged, &data_.test}) {
+      if (!dataset->files) continue;
+      for (const std::string& message : dataset->files->skipped.messages()) {
+        if (skipped_.insert(message).second) log("left out: " + message);
+      }
+    }
+    if (skipped_.size() == before) return;
+    say(fmt::format("{} files are no sound pictures and are left out (log.txt names them)", skipped_.size()));
   }
 
   void finish_epoch() {
@@ -162,6 +185,7 @@ class Trainer {
                       recipe_.train.schedule.warmup_steps));
     }
     for (const std::string& remark : remarks) say(remark);
+    report_skipped();
   }
 
   // Goes on from the newest checkpoint if there is one. Returns what is to be said about it.
@@ -287,6 +311,7 @@ class Trainer {
   std::optional<AppendFile> steps_;
   std::optional<AppendFile> log_;
   TrainState state_;
+  std::set<std::string> skipped_;  ///< files that were reported
   Clock::time_point begun_ = Clock::now();
 };
 
