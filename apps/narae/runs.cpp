@@ -193,6 +193,10 @@ void remove_runs(const std::vector<std::string>& names, const std::string& proje
   std::set<fs::path> paths;
   for (const std::string& name : names) paths.insert(find_run(name, project));
   for (const fs::path& path : paths) {
+    // A recipe.toml alone may lie beside anything.
+    if (!fs::is_directory(path / "weights") || !fs::is_directory(path / "checkpoints")) {
+      throw UsageError(path.string() + ": holds a recipe.toml, but no weights and checkpoints: it is no run folder");
+    }
     const RunFolder held = RunFolder::open(path);  // refuses while somebody trains in it
     std::error_code error;
     fs::remove_all(path, error);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <csignal>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -12,6 +13,8 @@
 #include "apps/narae/commands.h"
 #include "apps/narae/runs.h"
 #include "narae/core/error.h"
+#include "narae/core/log.h"
+#include "narae/data/catalog.h"
 #include "narae/train/run_folder.h"
 #include "narae/train/trainer.h"
 
@@ -63,9 +66,7 @@ bool is_override(const std::string& word) {
 // A path that still leads there when a later command runs in another folder.
 std::string lasting_path(const std::string& path) {
   std::error_code ignored;
-  return path.find('/') != std::string::npos && fs::exists(path, ignored)
-             ? fs::absolute(path).lexically_normal().string()
-             : path;
+  return fs::exists(path, ignored) ? fs::absolute(path).lexically_normal().string() : path;
 }
 
 struct Request {
@@ -102,7 +103,21 @@ Request request_of(Arguments& arguments) {
 Recipe fresh_recipe(const Request& request) {
   Recipe recipe = load_recipe(*request.recipe);
   apply_overrides(recipe, request.overrides);
+  recipe.data.name = lasting_dataset_name(recipe.data.name);
   return recipe;
+}
+
+// A run goes on with its own settings: those that the file gives otherwise are named.
+void warn_of_edits(const Recipe& file, const Recipe& run, const fs::path& folder) {
+  const auto values = recipe_values(run);
+  const std::map<std::string, std::string> own(values.begin(), values.end());
+  std::string keys;
+  for (const auto& [key, value] : recipe_values(file)) {
+    const auto found = own.find(key);
+    if (key != "data.name" && (found == own.end() || found->second != value)) keys += (keys.empty() ? "" : ", ") + key;
+  }
+  if (keys.empty()) return;
+  log_line("--resume: " + (folder / "recipe.toml").string() + " decides, where the file says otherwise about " + keys);
 }
 
 // The run to go on with, if there is one.
@@ -124,12 +139,16 @@ Recipe recipe_of(const Request& request, const std::optional<fs::path>& run) {
     return fresh_recipe(request);
   }
   const bool begun = !checkpoints_in(*run / "checkpoints").empty();
-  if (!begun && request.recipe) return fresh_recipe(request);
+  std::error_code ignored;
+  if (!begun && request.recipe && !fs::exists(*run / "recipe.toml", ignored)) return fresh_recipe(request);
   Recipe recipe = resumed_recipe(*run, request.overrides);
   if (request.recipe && load_recipe(*request.recipe).name != recipe.name) {
     throw UsageError("--resume: " + run->string() + " is a run of recipe '" + recipe.name + "', not of '" +
                      *request.recipe + "'");
   }
+  if (!begun && request.recipe) return fresh_recipe(request);
+  if (request.recipe && fs::exists(*request.recipe, ignored)) warn_of_edits(load_recipe(*request.recipe), recipe, *run);
+  recipe.data.name = lasting_dataset_name(recipe.data.name);
   return recipe;
 }
 
@@ -227,7 +246,7 @@ void add_train(CLI::App& app, Outcome& outcome) {
         ->type_name(value)
         ->take_last();
   };
-  path_setting("--data", "data.name", "NAME|PATH", "Dataset: a name (`narae datasets`) or a folder");
+  setting("--data", "data.name", "NAME|PATH", "Dataset: a name (`narae datasets`) or a folder");
   setting("--epochs", "train.epochs", "N", "Times that every sample is seen");
   setting("--batch-size", "train.batch_size", "N", "Samples of a step");
   setting("--lr", "train.optimizer.lr", "RATE", "Learning rate");

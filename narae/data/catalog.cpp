@@ -55,7 +55,6 @@ std::vector<fs::path> roots() {
     result.emplace_back(variable);
   }
   result.emplace_back("data");
-  result.emplace_back("../shared/data");
   return result;
 }
 
@@ -192,6 +191,17 @@ Dataset open_dataset(const std::string& name, Split split, const SplitOptions& o
   }
   auto [train, validation] = train_and_validation(source, name, options);
   return split == Split::train ? std::move(train) : std::move(validation);
+}
+
+std::string lasting_dataset_name(const std::string& name) {
+  if (name.starts_with(synth_prefix)) return name;
+  const char* root = std::getenv("NARAE_DATA");
+  const bool named = is_bare_name(name) && root != nullptr && *root != '\0' && is_folder(fs::path(root) / name);
+  if (named) return name;
+  for (const fs::path& path : {is_bare_name(name) ? fs::path("data") / name : fs::path(), fs::path(name)}) {
+    if (!path.empty() && is_folder(path)) return fs::absolute(path).lexically_normal().string();
+  }
+  return name;
 }
 
 std::vector<DatasetInfo> datasets() {

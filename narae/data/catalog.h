@@ -38,7 +38,7 @@ struct Splits {
 ///
 /// `name` is a generator, with its settings if wanted (`synth:digits`, `synth:digits?train=20000&test=4000&seed=3`,
 /// `synth:shapes?size=64`, `synth:xor|moons|circles?noise=0.2`), the path of a folder, or the name of a folder below
-/// $NARAE_DATA, ./data or ../shared/data. What lies in the folder is recognised: IDX files as MNIST's, CIFAR's binary
+/// $NARAE_DATA or ./data. What lies in the folder is recognised: IDX files as MNIST's, CIFAR's binary
 /// batches, or pictures in one sub-folder a class (see ImageFolder). Throws UsageError for an unknown name or setting,
 /// and Error that says where was looked and which files are expected when a folder does not hold them.
 [[nodiscard]] NARAE_API Splits open_splits(const std::string& name, const SplitOptions& options = {});
@@ -46,6 +46,10 @@ struct Splits {
 /// One split of it. Throws Error for a split that there is none of: Split::validation when the fraction is 0 and the
 /// source has none of its own, Split::test of a folder of pictures without one.
 [[nodiscard]] NARAE_API Dataset open_dataset(const std::string& name, Split split, const SplitOptions& options = {});
+
+/// The name, or for a folder that is found by the place where the process runs its absolute path: one that leads to the
+/// same data from elsewhere.
+[[nodiscard]] NARAE_API std::string lasting_dataset_name(const std::string& name);
 
 struct DatasetInfo {
   std::string name;

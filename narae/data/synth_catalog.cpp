@@ -1,9 +1,12 @@
 #include "narae/data/synth_catalog.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <functional>
+#include <limits>
 #include <vector>
 
 #include "narae/core/error.h"
@@ -58,11 +61,13 @@ constexpr std::array sets{
              open_points<PointSet::circles>}};
 
 template <class T>
-T number_from(const std::string& text, const std::string& key, const std::string& name) {
+T number_from(const std::string& text, const std::string& key, const std::string& name,
+              T most = std::numeric_limits<T>::max()) {
   T value{};
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error == std::errc{} && end == text.data() + text.size() && value >= 0) return value;
-  throw UsageError("dataset '" + name + "': " + key + "='" + text + "' is not a number of at least 0");
+  if (error == std::errc{} && end == text.data() + text.size() && value >= 0 && value <= most) return value;
+  throw UsageError("dataset '" + name + "': " + key + "='" + text + "' is not a number of at least 0" +
+                   (most < std::numeric_limits<T>::max() ? fmt::format(" and at most {}", most) : ""));
 }
 
 [[noreturn]] void refuse_setting(const std::string& name, const std::string& key,
@@ -89,7 +94,7 @@ SynthSettings parse_settings(const SynthSet& set, std::string_view query, const 
     if (key == "train") settings.train = number_from<std::int64_t>(value, key, name);
     if (key == "test") settings.test = number_from<std::int64_t>(value, key, name);
     if (key == "seed") settings.seed = number_from<std::int64_t>(value, key, name);
-    if (key == "noise") settings.noise = number_from<double>(value, key, name);
+    if (key == "noise") settings.noise = number_from<double>(value, key, name, 1000);
     if (key == "size") settings.size = number_from<std::int64_t>(value, key, name);
   }
   return settings;

@@ -85,12 +85,18 @@ Tensor loss_penalty(const TrainRecipe& recipe, const std::vector<Tensor>& parame
   return squares * (recipe.l2 / 2);
 }
 
-RateSchedule::RateSchedule(const TrainRecipe& recipe, std::int64_t steps_per_epoch) {
+RateSchedule::RateSchedule(const TrainRecipe& recipe, std::int64_t steps_per_epoch)
+    : recipe_(recipe), steps_per_epoch_(steps_per_epoch), planned_epochs_(recipe.epochs) {
+  plan(std::min(recipe.schedule.warmup_steps, recipe.epochs * steps_per_epoch / 2));
+}
+
+void RateSchedule::plan(std::int64_t warmup) {
   using optim::Schedule;
-  const ScheduleRecipe& s = recipe.schedule;
-  const double lr = recipe.optimizer.lr;
-  const std::int64_t steps = recipe.epochs * steps_per_epoch;
-  warmup_ = std::min(s.warmup_steps, steps / 2);
+  const ScheduleRecipe& s = recipe_.schedule;
+  const double lr = recipe_.optimizer.lr;
+  const std::int64_t steps_per_epoch = steps_per_epoch_;
+  const std::int64_t steps = recipe_.epochs * steps_per_epoch;
+  warmup_ = warmup;
   const auto warmed = [warmup = warmup_](const Schedule& schedule) {
     return [=](std::int64_t step) {
       const double share = static_cast<double>(step + 1) / static_cast<double>(std::max<std::int64_t>(warmup, 1));
@@ -136,11 +142,31 @@ void RateSchedule::report(double loss) {
 }
 
 optim::NamedNumbers RateSchedule::state() const {
-  return plateau_ ? plateau_->state() : optim::NamedNumbers{};
+  optim::NamedNumbers result = {{"epochs", static_cast<double>(recipe_.epochs)},
+                                {"warmup", static_cast<double>(warmup_)},
+                                {"highest", recipe_.optimizer.lr}};
+  if (plateau_) {
+    const optim::NamedNumbers own = plateau_->state();
+    result.insert(result.end(), own.begin(), own.end());
+  }
+  return result;
 }
 
+// The finished steps' warm-up stays as it was when the run has other epochs now. A rate that plateaus have lowered is
+// lowered as much when the highest is another now.
 void RateSchedule::load_state(const optim::NamedNumbers& state) {
-  if (plateau_) plateau_->load_state(state);
+  const auto number = [&](const char* name, double otherwise) {
+    const auto found = std::find_if(state.begin(), state.end(), [&](const auto& s) { return s.first == name; });
+    return found == state.end() ? otherwise : found->second;
+  };
+  planned_epochs_ = static_cast<std::int64_t>(number("epochs", static_cast<double>(recipe_.epochs)));
+  plan(static_cast<std::int64_t>(number("warmup", static_cast<double>(warmup_))));
+  if (!plateau_) return;
+  const double highest = number("highest", recipe_.optimizer.lr);
+  optim::NamedNumbers own = state;
+  for (auto& [name, value] : own)
+    if (name == "lr" && highest > 0) value *= recipe_.optimizer.lr / highest;
+  plateau_->load_state(own);
 }
 
 }  // namespace narae

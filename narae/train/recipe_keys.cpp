@@ -12,6 +12,7 @@ constexpr NumberRange any_share{.low = 0, .high = 1, .without_high = true};
 constexpr NumberRange not_negative{.low = 0};
 constexpr NumberRange positive{.low = 0, .without_low = true};
 constexpr NumberRange at_least_one{.low = 1};
+constexpr NumberRange epochs{.low = 1, .high = 1e6};
 
 constexpr std::string_view optimizer_name = "train.optimizer.name";
 constexpr std::string_view schedule_name = "train.schedule.name";
@@ -36,7 +37,7 @@ std::vector<RecipeRow> train_rows() {
   return {
       {.key = "train.epochs",
        .field = [](Recipe& r) -> RecipeField { return &r.train.epochs; },
-       .range = {.low = 1, .high = 1e6},
+       .range = epochs,
        .doc = "times that every sample is seen"},
       {.key = "train.batch_size",
        .field = [](Recipe& r) -> RecipeField { return &r.train.batch_size; },
@@ -184,13 +185,13 @@ std::vector<RecipeRow> train_rows() {
        .doc = "the rate at the end; of plateau: the lowest"},
       {.key = "train.schedule.every",
        .field = [](Recipe& r) -> RecipeField { return &r.train.schedule.every; },
-       .range = at_least_one,
+       .range = epochs,
        .decided_by = schedule_name,
        .values = {"step"},
        .doc = "epochs between two decays"},
       {.key = "train.schedule.milestones",
        .field = [](Recipe& r) -> RecipeField { return &r.train.schedule.milestones; },
-       .range = at_least_one,
+       .range = epochs,
        .decided_by = schedule_name,
        .values = {"multi_step"},
        .doc = "epochs after which the rate decays"},

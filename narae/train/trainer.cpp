@@ -3,7 +3,9 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <ctime>
 #include <memory>
 #include <set>
@@ -31,14 +33,23 @@ using Clock = std::chrono::steady_clock;
 constexpr std::string_view results_header = "epoch,step,train_loss,train_accuracy,val_loss,val_accuracy,lr,seconds\n";
 constexpr std::string_view steps_header = "step,epoch,loss,lr,grad_norm\n";
 
-std::shared_ptr<nn::Module> make_network(const Recipe& recipe, const models::ModelConfig& config) {
+void freeze(nn::Module& model, const std::string& pattern) {
+  try {
+    model.freeze(pattern);
+  } catch (const Error& error) {
+    throw UsageError(std::string("train.freeze: ") + error.what());
+  }
+}
+
+// A run that goes on from a checkpoint doesn't need the file that its weights started from.
+std::shared_ptr<nn::Module> make_network(const Recipe& recipe, const models::ModelConfig& config, bool begun = false) {
   manual_seed(static_cast<std::uint64_t>(recipe.train.seed));
   std::shared_ptr<nn::Module> model = models::make_model(config.model);
-  if (!recipe.train.weights.empty()) load_weights(recipe.train.weights, *model);
+  if (!recipe.train.weights.empty() && !begun) load_weights(recipe.train.weights, *model);
   std::string_view rest = recipe.train.freeze;
   while (!rest.empty()) {
     const std::size_t comma = rest.find(',');
-    if (const std::string pattern(rest.substr(0, comma)); !pattern.empty()) model->freeze(pattern);
+    if (const std::string pattern(rest.substr(0, comma)); !pattern.empty()) freeze(*model, pattern);
     rest.remove_prefix(comma == std::string_view::npos ? rest.size() : comma + 1);
   }
   if (model->parameters().empty()) {
@@ -51,6 +62,26 @@ std::unique_ptr<optim::EarlyStopping> make_stopping(const TrainRecipe& recipe) {
   if (recipe.patience == 0) return nullptr;
   return std::make_unique<optim::EarlyStopping>(optim::EarlyStoppingOptions{
       .patience = recipe.patience, .min_delta = recipe.min_delta, .mode = optim::Mode::max});
+}
+
+bool has_checkpoint(const fs::path& run) {
+  return !run.empty() && !checkpoints_in(run / "checkpoints").empty();
+}
+
+bool is_finite(const nn::Module& model) {
+  for (const auto& [name, array] : model.state_dict()) {
+    const bool finite = visit_dtype(array.dtype, [&array = array](auto zero) {
+      using T = decltype(zero);
+      if constexpr (!std::is_floating_point_v<T>) {
+        return true;
+      } else {
+        const auto values = array.template values<T>();
+        return std::all_of(values.begin(), values.end(), [](T value) { return std::isfinite(value); });
+      }
+    });
+    if (!finite) return false;
+  }
+  return true;
 }
 
 RunFolder make_folder(const Recipe& recipe, const TrainOptions& options) {
@@ -66,7 +97,7 @@ class Trainer {
         options_(options),
         data_(std::move(data)),
         config_(model_config(recipe, data_.train)),
-        model_(make_network(recipe, config_)),
+        model_(make_network(recipe, config_, has_checkpoint(options.resume))),
         parameters_(model_->parameters()),
         optimizer_(make_optimizer(recipe.train, parameters_)),
         loader_(training_loader(recipe, data_.train)),
@@ -143,6 +174,10 @@ class Trainer {
   void finish_epoch() {
     const Scores trained = state_.epoch_tally.scores();
     state_.last = evaluate(*model_, judge_, recipe_.train).scores;
+    if (!std::isfinite(state_.last.loss)) {
+      stop_for(fmt::format("after step {} (epoch {}) the {} loss is no longer finite", state_.step,
+                           state_.loader.epoch + 1, judged()));
+    }
     const std::int64_t epoch = state_.loader.epoch + 1;
     const double lr = optimizer_->lr();
     rate_.report(state_.last.loss);
@@ -192,6 +227,7 @@ class Trainer {
   std::vector<std::string> restore() {
     std::vector<std::string> remarks;
     if (options_.resume.empty()) return remarks;
+    require_same_network();
     const auto warn = [&](const std::string& text) { remarks.push_back(text); };
     const std::optional<TrainState> saved = load_checkpoint(folder_.checkpoints(), *model_, *optimizer_, warn);
     if (!saved) {
@@ -203,6 +239,12 @@ class Trainer {
     loader_.restore(state_.loader);
     set_random_state(state_.random);
     rate_.load_state(state_.schedule);
+    if (const std::int64_t epochs = rate_.planned_epochs(); epochs != recipe_.train.epochs) {
+      remarks.push_back(
+          fmt::format("the run was planned for {} epochs and has {} now: the rest of its learning-rate "
+                      "schedule is planned anew",
+                      epochs, recipe_.train.epochs));
+    }
     if (stopping_ && !state_.stopping.empty()) stopping_->load_state(state_.stopping);
     if (state_.loader.batch == 0) save_weights_of_epoch();
     remarks.push_back(fmt::format("resumed after {} steps, {} epochs", state_.step, state_.loader.epoch));
@@ -213,9 +255,23 @@ class Trainer {
     return remarks;
   }
 
+  // Other data than the run was begun with may need another network. Its checkpoints are good: they are left alone.
+  void require_same_network() const {
+    const fs::path file = folder_.file("config.json");
+    if (std::error_code ignored; !has_checkpoint(folder_.path()) || !fs::exists(file, ignored)) return;
+    const models::ModelSpec before = models::read_config(file).model;
+    if (before.input == config_.model.input && before.num_classes == config_.model.num_classes) return;
+    throw UsageError(fmt::format("--resume: {} learns {} classes of samples {}, but dataset '{}' has {} of {}",
+                                 folder_.path().string(), before.num_classes, to_string(before.input),
+                                 recipe_.data.name, config_.model.num_classes, to_string(config_.model.input)));
+  }
+
   // A table as it was at the checkpoint; its first line when there was none.
   void cut_back(AppendFile& table, std::uint64_t bytes, std::string_view header) {
-    if (table.size() < bytes) say("a table is shorter than at the checkpoint: rows are missing");
+    if (table.size() < bytes) {
+      say("a table is shorter than at the checkpoint: rows are missing");
+      table.keep_whole_lines(header);
+    }
     table.cut(bytes);
     if (table.size() == 0) table.write(header);
   }
@@ -236,13 +292,23 @@ class Trainer {
   }
 
   [[noreturn]] void stop_at_non_finite(std::int64_t epoch, const std::string& where) {
+    stop_for(
+        fmt::format("step {} (epoch {}): the loss or a gradient is no longer finite, first in {}; the update was "
+                    "not made",
+                    state_.step + 1, epoch + 1, where.empty() ? "the loss" : where));
+  }
+
+  // What was written stays; the weights as they are now are saved if they are any good.
+  [[noreturn]] void stop_for(std::string message) {
     progress_.clear();
-    save_weights(folder_.weights("last"), *model_);  // the update was not made
-    const std::string message = fmt::format(
-        "step {} (epoch {}): the loss or a gradient is no longer finite, first in {}. The update was not made; the "
-        "weights before it are in {}. A lower train.optimizer.lr, a warm-up or train.clip_norm helps; "
-        "--resume goes on from the last checkpoint",
-        state_.step + 1, epoch + 1, where.empty() ? "the loss" : where, folder_.weights("last").string());
+    if (is_finite(*model_)) {
+      save_weights(folder_.weights("last"), *model_);
+      message += fmt::format(". The weights before it are in {}", folder_.weights("last").string());
+    } else {
+      message += ". The update before it has spoiled the weights: they were not saved";
+    }
+    message += ". A lower train.optimizer.lr, a warm-up or train.clip_norm helps";
+    if (has_checkpoint(folder_.path())) message += "; --resume goes on from the last checkpoint";
     log(message);
     throw Error(message);
   }
@@ -325,13 +391,16 @@ TrainPlan plan_training(const Recipe& recipe) {
   const TaskData data = open_task_data(recipe);
   const models::ModelConfig config = model_config(recipe, data.train);
   const std::shared_ptr<nn::Module> model = make_network(recipe, config);
+  const std::int64_t batches = training_loader(recipe, data.train).batches();
+  static_cast<void>(make_optimizer(recipe.train, model->parameters()));
+  const RateSchedule schedule(recipe.train, batches);
   return {.network = nn::to_string(*model),
           .parameters = model->parameter_count(),
           .train_samples = data.train.size(),
           .judged_samples = data.judged.size(),
           .judged = std::string(name_of(data.judged_split)),
           .classes = config.model.num_classes,
-          .steps = recipe.train.epochs * training_loader(recipe, data.train).batches()};
+          .steps = recipe.train.epochs * batches};
 }
 
 }  // namespace narae

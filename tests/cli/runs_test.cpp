@@ -23,7 +23,7 @@ class RunsCommand : public ::testing::Test {
     add("runs/mlp/run", "name = \"mlp\"\n", "");
   }
   void add(const std::string& run, const std::string& recipe, const std::string& results) const {
-    fs::create_directories(folder_ / run);
+    for (const char* part : {"weights", "checkpoints"}) fs::create_directories(folder_ / run / part);
     write_whole(folder_ / run / "recipe.toml", recipe);
     if (!results.empty()) write_whole(folder_ / run / "results.csv", results);
   }
@@ -109,6 +109,10 @@ TEST_F(RunsCommand, RmRemovesRunsAndNothingElse) {
   const CommandResult refused = runs({"rm", "precious", "lenet5/a"});
   EXPECT_EQ(refused.exit_code, 2);
   EXPECT_SAYS(refused.err, "'precious' is no run folder");
+  write_whole(folder_ / "precious" / "recipe.toml", "name = 'x'\n");
+  const CommandResult alike = runs({"rm", "precious"});
+  EXPECT_EQ(alike.exit_code, 2);
+  EXPECT_SAYS(alike.err, "no weights and checkpoints");
   EXPECT_TRUE(fs::exists(folder_ / "precious" / "file"));
   EXPECT_TRUE(fs::exists(folder_ / "runs/lenet5/a")) << "nothing is removed when one name is wrong";
   const CommandResult result = runs({"rm", "lenet5/a", "runs/lenet5/a/", "mlp/run"});

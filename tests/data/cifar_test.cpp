@@ -103,7 +103,7 @@ TEST(Cifar, MissingBatchesAreNamed) {
 
 TEST(Cifar, TheRealOneIsWhatItShouldBe) {
   const auto folder = real_data("cifar10");
-  if (!folder) GTEST_SKIP() << "no cifar10 below $NARAE_DATA or ../shared/data";
+  if (!folder) GTEST_SKIP() << "no cifar10 below $NARAE_DATA";
   const Splits cifar = open_splits(folder->string());
   EXPECT_EQ(cifar.train.size() % 10'000, 0);
   EXPECT_GE(cifar.test.size(), 1000);

@@ -10,10 +10,8 @@ namespace narae::testing_files {
 /// The folder of a real dataset, if it is at hand.
 inline std::optional<std::filesystem::path> real_data(const std::string& name) {
   const char* variable = std::getenv("NARAE_DATA");
-  for (const std::filesystem::path& root :
-       {std::filesystem::path(variable == nullptr ? "" : variable), std::filesystem::path("../shared/data")}) {
-    if (!root.empty() && std::filesystem::is_directory(root / name)) return root / name;
-  }
+  const std::filesystem::path root = variable == nullptr ? "" : variable;
+  if (!root.empty() && std::filesystem::is_directory(root / name)) return root / name;
   return std::nullopt;
 }
 

@@ -63,7 +63,25 @@ TEST(RateSchedule, APlateauIsWatchedAndKept) {
   RateSchedule again(recipe, 2);
   again.load_state(rate.state());
   EXPECT_EQ(again(2), 0.5);
-  EXPECT_TRUE(RateSchedule({}, 2).state().empty());
+  recipe.optimizer.lr = 0.2;  // a fifth of the rate that the run was begun with
+  RateSchedule slower(recipe, 2);
+  slower.load_state(rate.state());
+  EXPECT_DOUBLE_EQ(slower(2), 0.1);
+}
+
+TEST(RateSchedule, MoreEpochsLeaveTheWarmUpAsItWas) {
+  TrainRecipe recipe{.epochs = 2, .optimizer = {.lr = 1}};
+  recipe.schedule = {.name = "cosine", .warmup_steps = 200};
+  const RateSchedule before(recipe, 4);
+  EXPECT_EQ(before.warmup_steps(), 4);
+  recipe.epochs = 50;
+  RateSchedule after(recipe, 4);
+  EXPECT_EQ(after.planned_epochs(), 50);
+  after.load_state(before.state());
+  EXPECT_EQ(after.planned_epochs(), 2);
+  EXPECT_EQ(after.warmup_steps(), 4);
+  for (std::int64_t step = 0; step < 4; ++step) EXPECT_EQ(after(step), before(step)) << step;
+  for (std::int64_t step = 5; step < 200; ++step) EXPECT_LT(after(step), after(step - 1)) << step;
 }
 
 // One step from p = 3 with gradient 1.
