@@ -38,6 +38,29 @@ void expect_picture(const Array& picture) {
   EXPECT_EQ(picture.shape[0], 3);
 }
 
+TEST(ContactSheet, ShowsEveryPictureAtItsPlace) {
+  const std::vector<SheetPicture> pictures{{plain({1, 8, 8}, 0), "black"}, {plain({3, 8, 8}, 90), "grey"}};
+  const Array sheet = contact_sheet(pictures, {.title = "two", .columns = 1});
+  expect_picture(sheet);
+  EXPECT_EQ(count(sheet, {90, 90, 90}), 72 * 72);  // nine times its size
+  const Array beside = contact_sheet(pictures, {.title = "two", .columns = 2});
+  EXPECT_GT(sheet.shape[1], beside.shape[1]);
+  EXPECT_LT(count(contact_sheet({pictures.data(), 1}), {90, 90, 90}), 100);
+  // Pictures that are larger than a tile are shrunk, not cut.
+  const std::vector<SheetPicture> large{{plain({3, 300, 200}, 90), ""}};
+  const std::int64_t area = count(contact_sheet(large, {.tile_size = 64}), {90, 90, 90});
+  EXPECT_EQ(area, 60 * 40);
+}
+
+TEST(ContactSheet, RefusesWhatItCanNotDraw) {
+  EXPECT_THROW((void)contact_sheet({}), Error);
+  const SheetPicture wrong{plain({2, 8, 8}, 0), ""};
+  EXPECT_THROW((void)contact_sheet({&wrong, 1}), Error);
+  const SheetPicture right{plain({1, 8, 8}, 0), ""};
+  EXPECT_THROW((void)contact_sheet({&right, 1}, {.tile_size = 8}), Error);
+  EXPECT_THROW((void)contact_sheet({&right, 1}, {.columns = -1}), Error);
+}
+
 TEST(PredictionGrid, FramesSayWhatIsRight) {
   const Array image = plain({1, 28, 28}, 0);
   const auto drawn = [&](std::optional<std::string> truth) {

@@ -1,4 +1,5 @@
-"""Writes pictures.safetensors: files of pictures, and what Pillow makes of them and of pictures in memory.
+"""Writes pictures.safetensors: files of pictures, and what Pillow makes of them and of pictures in memory. Writes small
+files to begin fuzzing with to fuzz/seeds, too.
 
     python make_pictures.py                (pillow==13.0.0, numpy, safetensors; a second)
 
@@ -135,7 +136,32 @@ def add_changes() -> None:
         tensors[f"hue.{percent}"] = planes(Image.fromarray(turned(pixels[:12, :16], percent / 100)))
 
 
+def write_seeds(folder: Path) -> None:
+    def write(target: str, name: str, data: bytes) -> None:
+        (folder / target).mkdir(parents=True, exist_ok=True)
+        (folder / target / name).write_bytes(data)
+
+    small = Image.fromarray(picture(9, 12, 3, 6))
+    cmyk = encoded(Image.fromarray(picture(9, 9, 4, 7), "CMYK"), "JPEG", quality=60)
+    files = {
+        "color.jpg": encoded(small, "JPEG", quality=60, subsampling=2),
+        "progressive.jpg": encoded(small, "JPEG", quality=60, progressive=True),
+        "grey.jpg": encoded(small.convert("L"), "JPEG", quality=60),
+        "cmyk.jpg": cmyk,
+        "ycck.jpg": as_ycck(cmyk),
+    }
+    for name, data in files.items():
+        write("jpeg_fuzz", name, data)
+        write("picture_fuzz", name, data)
+    write("picture_fuzz", "color.png", encoded(small, "PNG"))
+    write("picture_fuzz", "palette.png", encoded(small.quantize(4), "PNG"))
+    record = bytes(range(256)) * 12
+    write("cifar_fuzz", "ten.bin", b"\0" + b"\3" + record + b"\7" + record)
+    write("cifar_fuzz", "hundred.bin", b"\1" + b"\3\x20" + record)
+
+
 if __name__ == "__main__":
     add_files()
     add_changes()
+    write_seeds(Path(__file__).parents[2] / "fuzz/seeds")
     save_file(tensors, Path(__file__).parent / "pictures.safetensors")
