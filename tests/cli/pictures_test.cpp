@@ -64,7 +64,7 @@ TEST_F(PictureFolder, IsTrainedOnJudgedAndAskedAbout) {
   const CommandResult damaged = run({"predict", "lenet5/run", "cut.jpg"});
   EXPECT_EQ(damaged.exit_code, 1);
   EXPECT_SAYS(damaged.err, "cut.jpg: broken JPEG file");
-  EXPECT_EQ(run({"summary", "lenet5/run"}).exit_code, 0);
+  EXPECT_EQ(run({"summary", "runs/lenet5/run"}).exit_code, 0);
 }
 
 TEST_F(PictureFolder, PredictionsFitPicturesAsTheRunWasJudged) {

@@ -203,9 +203,9 @@ TEST(ImageFolder, SaysWhatIsWrongWithAFolder) {
 TEST(ImageFolder, TestClassesMustBeKnown) {
   const fs::path folder = fresh_folder();
   write_classes(folder / "train", {"cat", "dog"}, 1);
-  write_classes(folder / "test", {"cta"}, 1);
+  write_classes(folder / "test", {"cats"}, 1);
   const std::string message = complaint(folder);
-  EXPECT_TRUE(contains(message, "no class 'cta' among the training pictures")) << message;
+  EXPECT_TRUE(contains(message, "no class 'cats' among the training pictures")) << message;
   EXPECT_TRUE(contains(message, "did you mean 'cat'?")) << message;
   fs::remove_all(folder / "test");
   fs::create_directories(folder / "test" / "dog");
@@ -226,7 +226,8 @@ TEST(ImageFolder, LargePicturesAreNotDecoded) {
   const Dataset train = open_dataset(folder.string(), Split::train);
   EXPECT_EQ(train.size(), 4);
   EXPECT_TRUE(contains(train.files->skipped.messages().at(0), "30000 x 30000 pixels"));
-  EXPECT_TRUE(contains(complaint(folder, {.max_pixels = 63}), "no sound picture"));
+  EXPECT_TRUE(
+      contains(complaint(folder, {.max_pixels = 63}), "none of the 5 files of split 'train' is a sound picture"));
   EXPECT_EQ(open_splits(folder.string(), {.max_pixels = 64}).train.size(), 4);
 }
 

@@ -40,7 +40,7 @@ TEST(TaskData, EveryKeyOfTheAugmentationChangesTheTrainingBatches) {
   for (const RecipeKey& key : recipe_keys()) {
     if (!key.name.starts_with("data.augment.")) continue;
     ++keys;
-    const std::string value = key.type == "integer" ? "2" : "0.4";
+    const std::string value = key.type == "integer" ? "2" : key.name.find("flip") != std::string::npos ? "0.9" : "0.4";
     std::vector<std::string> overrides{key.name + "=" + value};
     // Its bound counts when parts are taken at all.
     const bool bound = key.name == "data.augment.resized_crop_ratio";
