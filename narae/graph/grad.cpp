@@ -73,9 +73,7 @@ class Reverse {
         throw Error("grad: tensor " + std::to_string(w + 1) + " is " + std::string(name_of(wanted_[w].dtype())) +
                     "; only f32 and f64 have gradients");
       }
-      const Node* node = wanted_[w].node();
-      wanted_nodes_.push_back(node->op == &variable_op ? nullptr : node);
-      wanted_variables_.push_back(node->variable);
+      wanted_variables_.push_back(wanted_[w].node()->variable);
     }
     found_.resize(wanted_.size());
     sorted_.resize(wanted_.size());
@@ -84,15 +82,16 @@ class Reverse {
     std::sort(sorted_.begin(), sorted_.end(), [&](std::size_t a, std::size_t b) { return key(a) < key(b); });
   }
 
-  [[nodiscard]] const void* identity(std::size_t w) const {
-    return wanted_variables_[w] != nullptr ? static_cast<const void*>(wanted_variables_[w])
-                                           : static_cast<const void*>(wanted_nodes_[w]);
+  [[nodiscard]] const void* identity(std::size_t w) const { return identity(wanted_[w].node()); }
+
+  // What stands for a node: its variable, or itself.
+  [[nodiscard]] static const void* identity(const Node* node) {
+    return node->variable != nullptr ? static_cast<const void*>(node->variable) : static_cast<const void*>(node);
   }
 
   // Notes that node number i is one of the wanted tensors.
   bool note_wanted(const Node* node, std::int32_t number) {
-    const void* id =
-        node->variable != nullptr ? static_cast<const void*>(node->variable) : static_cast<const void*>(node);
+    const void* id = identity(node);
     auto at = std::lower_bound(sorted_.begin(), sorted_.end(), id,
                                [&](std::size_t w, const void* key) { return identity(w) < key; });
     bool any = false;
@@ -232,9 +231,10 @@ class Reverse {
       cotangents.push_back(incoming[k]);
     }
     for (std::size_t k = 0; k < inputs_.size(); ++k) {
-      // A tensor that is two inputs gets the sum of both shares, once.
-      const bool again = std::any_of(inputs_.begin(), inputs_.begin() + static_cast<std::ptrdiff_t>(k),
-                                     [&](const Tensor& earlier) { return earlier.node() == inputs_[k].node(); });
+      // A tensor (or variable) that is two inputs gets the sum of both shares, once.
+      const bool again =
+          std::any_of(inputs_.begin(), inputs_.begin() + static_cast<std::ptrdiff_t>(k),
+                      [&](const Tensor& earlier) { return identity(earlier.node()) == identity(inputs_[k].node()); });
       if (!needs[k] || again) continue;
       wanted.push_back(inputs_[k]);
       places.push_back(k);
@@ -264,7 +264,7 @@ class Reverse {
         std::find(through.begin(), through.end(), variable) != through.end()) {
       return true;
     }
-    const std::uint64_t id = variable != nullptr ? variable->id : wanted_nodes_[w]->sequence;
+    const std::uint64_t id = variable != nullptr ? variable->id : wanted_[w].node()->sequence;
     const Origins& origins = node.extra->origins;
     if (std::find(origins.ids.begin(), origins.ids.end(), id) != origins.ids.end()) return true;
     const bool trainable = variable != nullptr && variable->trainable;
@@ -295,7 +295,6 @@ class Reverse {
 
   std::span<const Tensor> wanted_;
   std::vector<const Node*> stop_;
-  std::vector<const Node*> wanted_nodes_;
   std::vector<const Variable*> wanted_variables_;
   std::vector<std::size_t> sorted_;
   std::vector<std::vector<std::int32_t>> found_;  // node numbers of each wanted tensor
