@@ -157,7 +157,7 @@ struct Compiled {
       const auto run = static_cast<std::size_t>(std::min<std::int64_t>(left, static_cast<std::int64_t>(n)));
       const From* source = from + offset;
       if (step == 0) {
-        std::fill_n(to, run, static_cast<T>(*source));
+        repeat_row(source, 1, 0, run, to);
       } else if (step == 1) {
         copy_row(source, to, run);
       } else {
@@ -213,11 +213,12 @@ struct Compiled {
   template <class From>
   static void repeat_row(const From* row, std::int64_t length, std::int64_t first, std::size_t n, T* to) {
     const auto period = static_cast<std::size_t>(length);
-    std::size_t done = std::min(period, n);
-    for (std::size_t i = 0; i < done; ++i) {
-      const std::size_t at = static_cast<std::size_t>(first) + i;
-      to[i] = static_cast<T>(row[at < period ? at : at - period]);
+    std::size_t done = std::min(std::max(period, 16 / period * period), n);
+    for (std::size_t i = 0, at = static_cast<std::size_t>(first); i < done; ++i) {
+      to[i] = static_cast<T>(row[at]);
+      if (++at == period) at = 0;
     }
+    // What is there is a whole number of periods, or all that is wanted.
     for (; done < n; done = std::min(2 * done, n)) std::memcpy(to + done, to, std::min(done, n - done) * sizeof(T));
   }
 };
