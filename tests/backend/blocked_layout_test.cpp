@@ -157,6 +157,31 @@ TEST_P(BlockedKernels, AdaptivePooling) {
   }
 }
 
+TEST_P(BlockedKernels, JoinedAndCut) {
+  const Shape x{3, 32, 5, 4};
+  for (const std::int64_t axis : {0, 1}) {
+    Shape other = x;
+    other.set(static_cast<int>(axis), 48);
+    Shape joined = x;
+    joined.set(static_cast<int>(axis), x[static_cast<int>(axis)] + 48);
+    check({.op = "concat",
+           .words = {axis},
+           .inputs = {numbers(f32, x), numbers(f32, other, 2)},
+           .results = {{f32, joined}}},
+          {1});
+  }
+  for (const double start : {0.0, 16.0, 5.0, 100.0, -3.0}) {
+    check({.op = "slice",
+           .words = words(SliceAttributes{1, 16, 1}),
+           .inputs = {numbers(f32, x), scalar(DType::i64, start)},
+           .results = {{f32, {3, 16, 5, 4}}}});
+  }
+  check({.op = "slice",
+         .words = words(SliceAttributes{0, 2, 2}),
+         .inputs = {numbers(f32, x), scalar(DType::i64, 0)},
+         .results = {{f32, {2, 32, 5, 4}}}});
+}
+
 TEST(BlockedLayouts, AreRefusedWhereChannelsDoNotFill) {
   EXPECT_FALSE(cpu::channel_blocked({2, 24, 5, 5}, 16).has_value());
   EXPECT_TRUE(cpu::channel_blocked({2, 24, 5, 5}, 8).has_value());

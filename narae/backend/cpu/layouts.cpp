@@ -20,13 +20,32 @@ struct Follower {
 
 constexpr unsigned all = ~0U;
 
+// clang-format off
 constexpr Follower followers[] = {
-    {"adaptive_avg_pool2d", 0b1, 0b1},  {"adaptive_avg_pool2d_gradient", 0b1, 0b1},
-    {"adaptive_max_pool2d", 0b1, 0b11}, {"avg_pool2d", 0b1, 0b1},
-    {"avg_pool2d_gradient", 0b1, 0b1},  {"batch_norm_gradient", 0b100001, 0b1},
-    {"batch_norm_statistics", 0b1, 0},  {"max_pool2d", 0b1, 0b11},
-    {"max_unpool2d", 0b11, 0b1},        {"sum", 0b1, 0},
+    {"adaptive_avg_pool2d", 0b1, 0b1},
+    {"adaptive_avg_pool2d_gradient", 0b1, 0b1},
+    {"adaptive_max_pool2d", 0b1, 0b11},
+    {"avg_pool2d", 0b1, 0b1},
+    {"avg_pool2d_gradient", 0b1, 0b1},
+    {"batch_norm_gradient", 0b100001, 0b1},
+    {"batch_norm_statistics", 0b1, 0},
+    {"concat", all, 0b1},
+    {"max_pool2d", 0b1, 0b11},
+    {"max_unpool2d", 0b11, 0b1},
+    {"slice", 0b1, 0b1},
+    {"sum", 0b1, 0},
 };
+// clang-format on
+
+// Some can follow for some attributes only.
+bool can_follow(const KernelRequest& r) {
+  const std::string_view op = r.op->name;
+  if (op == "sum") return attributes_as<ReduceAttributes>(r.attributes).axes == 0b1101;  // all but the channels
+  if (op == "concat") return attributes_as<AxisAttributes>(r.attributes).axis <= 1;
+  if (op != "slice") return true;
+  const auto a = attributes_as<SliceAttributes>(r.attributes);
+  return a.axis == 0 || (a.axis == 1 && a.step == 1);
+}
 
 bool follows(unsigned bits, std::size_t i) {
   return bits == all || (i < 32 && (bits >> i & 1U) != 0);
@@ -46,9 +65,7 @@ bool choose_followed(const KernelRequest& r, LayoutChoice& choice) {
       std::find_if(std::begin(followers), std::end(followers), [&](const Follower& f) { return f.op == r.op->name; });
   if (follower == std::end(followers) || r.inputs[0].dtype != DType::f32) return false;
   const std::int64_t block = block_of(r, *follower);
-  if (block == 0) return false;
-  // Sums over everything but the channels, as for a convolution's bias.
-  if (r.op->name == "sum" && attributes_as<ReduceAttributes>(r.attributes).axes != 0b1101) return false;
+  if (block == 0 || !can_follow(r)) return false;
   const auto layout_of = [&](const Signature& value, bool blocked, std::vector<Layout>& layouts) {
     if (!blocked) {
       layouts.push_back(Layout::row_major);

@@ -3,8 +3,10 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <utility>
 #include <vector>
 
+#include "narae/backend/cpu/channel_blocks.h"
 #include "narae/backend/cpu/strided_copy.h"
 #include "narae/core/threads.h"
 #include "narae/graph/attributes.h"
@@ -76,7 +78,26 @@ void in_ranges(std::int64_t count, std::int64_t bytes, const Visit& visit) {
   parallel_for(count, std::max<std::int64_t>(1, copy_grain_bytes / std::max<std::int64_t>(bytes, 1)), visit);
 }
 
-Kernel make_slice(const KernelRequest& request) {
+// Channels start, start + 1, ... of channels in blocks. Whole blocks are as far apart as their channels are in
+// row-major order, so that a slice that starts with one is a plain copy.
+Kernel make_blocked_slice(const ChannelBlocks& x, const SliceAttributes& a, Kernel copy) {
+  return {.run = [x, a, copy = std::move(copy.run)](const KernelArguments& at) {
+    const std::int64_t start = slice_start(at, x.channels(), a);
+    if (start % x.block == 0) return copy(at);
+    const auto place = [&](std::int64_t channel) { return channel / x.block * x.plane() + channel % x.block; };
+    parallel_for(x.batch, 1, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t n = begin; n < end; ++n) {
+        for (std::int64_t c = 0; c < a.length; ++c) {
+          const float* from = at.in<float>(0) + n * x.channels() * x.pixels() + place(start + c);
+          float* to = at.out<float>(0) + n * a.length * x.pixels() + place(c);
+          for (std::int64_t p = 0; p < x.pixels(); ++p) to[p * x.block] = from[p * x.block];
+        }
+      }
+    });
+  }};
+}
+
+Kernel make_slice_rows(const KernelRequest& request) {
   const auto a = attributes_as<SliceAttributes>(request.attributes);
   const AxisBytes x(request.inputs[0], a.axis);
   if (request.results[0].shape.count() == 0) return {};
@@ -95,6 +116,13 @@ Kernel make_slice(const KernelRequest& request) {
       }
     });
   }};
+}
+
+Kernel make_slice(const KernelRequest& request) {
+  const auto a = attributes_as<SliceAttributes>(request.attributes);
+  const auto blocks = channel_blocks(request.input_layout(0));
+  Kernel rows = make_slice_rows(request);
+  return blocks && a.axis == 1 ? make_blocked_slice(*blocks, a, std::move(rows)) : rows;
 }
 
 Kernel make_slice_scatter(const KernelRequest& request) {
@@ -120,6 +148,7 @@ Kernel make_slice_scatter(const KernelRequest& request) {
   }};
 }
 
+// Also for channels in blocks: those of one image lie in one piece.
 Kernel make_concat(const KernelRequest& request) {
   const std::int64_t axis = attributes_as<AxisAttributes>(request.attributes).axis;
   const AxisBytes y(request.results[0], axis);
