@@ -3,10 +3,12 @@
 #include <fnmatch.h>
 
 #include <algorithm>
+#include <array>
 #include <set>
 
 #include "narae/core/error.h"
 #include "narae/graph/eval.h"
+#include "narae/ops/checkpoint.h"
 
 namespace narae::nn {
 namespace {
@@ -38,7 +40,7 @@ void print(const Module& module, const std::string& indent, std::string& text) {
   if (!module.details().empty()) text += "(" + module.details() + ")";
   text += "\n";
   for (const auto& [name, child] : module.children()) {
-    text += indent + "  (" + name + "): ";
+    text.append(indent).append("  (").append(name).append("): ");
     print(child, indent + "  ", text);
   }
 }
@@ -48,8 +50,10 @@ void print(const Module& module, const std::string& indent, std::string& text) {
 struct Module::State {
   std::string kind;
   std::string details;
-  std::string name;  // in the module around it; "" for the outermost
+  ModuleName name;  // in the module around it; "" for the outermost
   bool training = true;
+  bool recomputed = false;
+  bool in_parts = false;  // forward recomputes by itself
   NamedTensors parameters;
   NamedTensors buffers;
   std::vector<std::pair<std::string, std::shared_ptr<State>>> children;
@@ -85,11 +89,14 @@ Tensor Module::forward(const Tensor&) const {
 
 Tensor Module::operator()(const Tensor& x) const {
   const auto inside = scope();
-  return forward(x);
+  const bool recompute = state_->recomputed && !state_->in_parts && state_->training && gradients_enabled();
+  if (!recompute) return forward(x);
+  return checkpoint([this](std::span<const Tensor> in) { return forward(in[0]); }, std::array{x});
 }
 
 std::optional<ModuleScope> Module::scope() const {
-  return state_->name.empty() ? std::optional<ModuleScope>() : std::optional<ModuleScope>(std::in_place, state_->name);
+  const bool named = !state_->name.text().empty();
+  return named ? std::optional<ModuleScope>(std::in_place, state_->name) : std::optional<ModuleScope>();
 }
 
 void Module::rename(const State& state, const std::string& prefix) {
@@ -114,7 +121,7 @@ Tensor Module::register_buffer(const std::string& name, const Tensor& initial) c
 
 void Module::adopt(const std::string& name, const Module& module) const {
   state_->require_free(name);
-  module.state_->name = name;
+  module.state_->name.set_text(name);
   rename(*module.state_, name);
   state_->children.emplace_back(name, module.state_);
 }
@@ -231,6 +238,22 @@ int Module::freeze(const std::string& pattern, bool frozen) const {
                 listed("parameters", names));
   }
   return matched;
+}
+
+void Module::set_recomputed(bool recomputed) const {
+  state_->recomputed = recomputed;
+}
+
+bool Module::is_recomputed() const {
+  return state_->recomputed;
+}
+
+void Module::recompute_in_parts() const {
+  state_->in_parts = true;
+}
+
+bool Module::recomputes_in_parts() const {
+  return state_->in_parts;
 }
 
 const std::string& Module::kind() const {

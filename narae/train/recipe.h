@@ -8,7 +8,8 @@
 #include <vector>
 
 #include "narae/core/export.h"
-#include "narae/data/transforms.h"
+#include "narae/data/augment.h"
+#include "narae/data/image.h"
 #include "narae/models/options.h"
 
 namespace narae {
@@ -25,6 +26,11 @@ struct DataRecipe {
   std::int64_t limit_val = 0;         ///< the same for the samples that epochs are judged by
   std::int64_t workers = 1;           ///< threads that prepare batches
   bool normalize = true;              ///< by mean and deviation of the training pictures
+  std::int64_t size = 0;              ///< pictures become size x size; 0: see SplitOptions
+  std::string fit = "crop";           ///< how they are brought to a size: keeping proportions (crop) or not (stretch)
+  double crop = 1;                    ///< of the shorter side, what is kept
+  bool strict = false;                ///< damaged files are an error instead of being left out
+  std::int64_t max_pixels = max_image_pixels;  ///< of a picture in a folder
   AugmentOptions augment = {};
 };
 
@@ -35,6 +41,7 @@ struct OptimizerRecipe {
   double dampening = 0;
   bool nesterov = false;
   double weight_decay = 0;  ///< L2 added to the gradient; decoupled for adamw
+  bool decay_norms = true;  ///< weight decay on biases and normalisation as well (on tensors with less than two axes)
   double alpha = 0.99;      ///< rmsprop's memory
   bool centered = false;
   double lr_decay = 0;             ///< of adagrad
@@ -64,6 +71,8 @@ struct ScheduleRecipe {
 struct TrainRecipe {
   std::int64_t epochs = 10;
   std::int64_t batch_size = 64;
+  std::int64_t accumulate = 1;  ///< batches of an update
+  double ema = 0;               ///< decay of the average of the weights that is judged and saved; 0: the weights are
   std::int64_t seed = 0;
   std::string loss = "cross_entropy";
   OptimizerRecipe optimizer = {};
@@ -77,8 +86,9 @@ struct TrainRecipe {
   double min_delta = 0;         ///< smaller progress doesn't count for patience
   std::int64_t save_every = 0;  ///< steps between checkpoints within an epoch; 0: only at its end
   std::int64_t keep_checkpoints = 2;
-  std::string weights = {};  ///< file that the weights start from; empty: fresh ones
-  std::string freeze = {};   ///< modules or patterns of parameters that stay as they are, with commas between them
+  bool checkpoint_activations = false;  ///< compute values inside blocks twice instead of keeping them
+  std::string weights = {};             ///< file that the weights start from; empty: fresh ones
+  std::string freeze = {};  ///< modules or patterns of parameters that stay as they are, with commas between them
 };
 
 /// All that decides a training run, as plain values.
