@@ -79,6 +79,11 @@ TEST_P(BlockedKernels, BatchNorm) {
            .inputs = {numbers(f32, x)},
            .results = {{f32, c}},
            .tolerance = sum_tolerance(f32, 1000)});
+    check({.op = "sum",
+           .words = words(ReduceAttributes{0b1100, 1}),
+           .inputs = {numbers(f32, x)},
+           .results = {{f32, {x[0], x[1], 1, 1}}},
+           .tolerance = sum_tolerance(f32, 256)});
   }
 }
 
@@ -159,7 +164,7 @@ TEST_P(BlockedKernels, AdaptivePooling) {
 
 TEST_P(BlockedKernels, JoinedAndCut) {
   const Shape x{3, 32, 5, 4};
-  for (const std::int64_t axis : {0, 1}) {
+  for (const std::int64_t axis : {0, 1, 2, 3}) {
     Shape other = x;
     other.set(static_cast<int>(axis), 48);
     Shape joined = x;
@@ -176,10 +181,26 @@ TEST_P(BlockedKernels, JoinedAndCut) {
            .inputs = {numbers(f32, x), scalar(DType::i64, start)},
            .results = {{f32, {3, 16, 5, 4}}}});
   }
-  check({.op = "slice",
-         .words = words(SliceAttributes{0, 2, 2}),
-         .inputs = {numbers(f32, x), scalar(DType::i64, 0)},
-         .results = {{f32, {2, 32, 5, 4}}}});
+  for (const std::int64_t axis : {0, 2, 3}) {
+    Shape half = x;
+    half.set(static_cast<int>(axis), 2);
+    check({.op = "slice",
+           .words = words(SliceAttributes{axis, 2, 2}),
+           .inputs = {numbers(f32, x), scalar(DType::i64, 1)},
+           .results = {{f32, half}}});
+    check({.op = "slice_scatter",
+           .words = {axis, 2, 2, x[static_cast<int>(axis)]},
+           .inputs = {numbers(f32, half), scalar(DType::i64, 1)},
+           .results = {{f32, x}}});
+  }
+  check({.op = "pad",
+         .words = {0, 0, 16, 32, 0, 0, 0, 0},
+         .inputs = {numbers(f32, x), scalar(f32, 3)},
+         .results = {{f32, {3, 80, 5, 4}}}});
+  check({.op = "pad",
+         .words = {1, 0, 0, 0, 2, 1, 0, 3},
+         .inputs = {numbers(f32, x), scalar(f32, 3)},
+         .results = {{f32, {4, 32, 8, 7}}}});
 }
 
 TEST(BlockedLayouts, AreRefusedWhereChannelsDoNotFill) {

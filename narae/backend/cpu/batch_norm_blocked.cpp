@@ -112,7 +112,24 @@ void channel_sum(const ChannelBlocks& b, const KernelArguments& at) {
   }
 }
 
+void plane_sum(const ChannelBlocks& b, const KernelArguments& at) {
+  const BlockRows& rows = block_rows(b.block);
+  const std::int64_t grain = std::max<std::int64_t>(1, 8192 / b.plane());
+  parallel_for(b.batch * b.blocks, grain, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t item = begin; item < end; ++item) {
+      double sum[16] = {};
+      double square[16] = {};
+      rows.moments(at.in<float>(0) + item * b.plane(), b.pixels(), zeros, sum, square);
+      for (std::int64_t i = 0; i < b.block; ++i) at.out<float>(0)[item * b.block + i] = static_cast<float>(sum[i]);
+    }
+  });
+}
+
 }  // namespace
+
+Kernel make_blocked_plane_sum(const ChannelBlocks& b) {
+  return {.run = [b](const KernelArguments& at) { plane_sum(b, at); }, .flops = numbers_of(b)};
+}
 
 Kernel make_blocked_statistics(const ChannelBlocks& b) {
   return {.run = [b](const KernelArguments& at) { statistics(b, at); },
@@ -123,7 +140,8 @@ Kernel make_blocked_statistics(const ChannelBlocks& b) {
 Kernel make_blocked_batch_norm_gradient(const ChannelBlocks& b) {
   return {.run = [b](const KernelArguments& at) { gradient(b, at); },
           .scratch_bytes = scratch_bytes(b, 3),
-          .flops = 9 * numbers_of(b)};
+          .flops = 9 * numbers_of(b),
+          .in_place = {5, 0}};
 }
 
 Kernel make_blocked_channel_sum(const ChannelBlocks& b) {

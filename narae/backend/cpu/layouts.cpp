@@ -32,19 +32,24 @@ constexpr Follower followers[] = {
     {"concat", all, 0b1},
     {"max_pool2d", 0b1, 0b11},
     {"max_unpool2d", 0b11, 0b1},
+    {"pad", 0b1, 0b1},
     {"slice", 0b1, 0b1},
+    {"slice_scatter", 0b1, 0b1},
     {"sum", 0b1, 0},
 };
 // clang-format on
 
 // Some can follow for some attributes only.
-bool can_follow(const KernelRequest& r) {
+bool can_follow(const KernelRequest& r, std::int64_t block) {
   const std::string_view op = r.op->name;
-  if (op == "sum") return attributes_as<ReduceAttributes>(r.attributes).axes == 0b1101;  // all but the channels
-  if (op == "concat") return attributes_as<AxisAttributes>(r.attributes).axis <= 1;
-  if (op != "slice") return true;
-  const auto a = attributes_as<SliceAttributes>(r.attributes);
-  return a.axis == 0 || (a.axis == 1 && a.step == 1);
+  if (op == "sum") {
+    const std::int64_t axes = attributes_as<ReduceAttributes>(r.attributes).axes;
+    return axes == 0b1101 || axes == 0b1100;  // for each channel, of all images or of each
+  }
+  if (op == "pad") return r.attributes[2] % block == 0;  // whole blocks in front
+  if (op != "slice" && op != "slice_scatter") return true;
+  const auto a = attributes_as<SliceAttributes>(r.attributes.first(3));
+  return a.axis != 1 || (op == "slice" && a.step == 1);
 }
 
 bool follows(unsigned bits, std::size_t i) {
@@ -65,7 +70,7 @@ bool choose_followed(const KernelRequest& r, LayoutChoice& choice) {
       std::find_if(std::begin(followers), std::end(followers), [&](const Follower& f) { return f.op == r.op->name; });
   if (follower == std::end(followers) || r.inputs[0].dtype != DType::f32) return false;
   const std::int64_t block = block_of(r, *follower);
-  if (block == 0 || !can_follow(r)) return false;
+  if (block == 0 || !can_follow(r, block)) return false;
   const auto layout_of = [&](const Signature& value, bool blocked, std::vector<Layout>& layouts) {
     if (!blocked) {
       layouts.push_back(Layout::row_major);
