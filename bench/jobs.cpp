@@ -4,7 +4,10 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <utility>
+#include <vector>
 
+#include "bench/resnet.h"
 #include "narae/io/safetensors.h"
 #include "narae/models/lenet5.h"
 #include "narae/models/mlp.h"
@@ -22,54 +25,74 @@ double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-/// A model, an optimiser and batches of 64 that lie in memory, as in bench/pytorch/train_step.py.
+struct Batch {
+  Array images;
+  Array labels;
+};
+
+/// A model, an optimiser and batches that lie in memory, as in bench/pytorch/train_step.py.
 class TrainStep {
  public:
-  TrainStep(std::unique_ptr<nn::Module> model, const std::string& name, const std::string& file,
-            optim::SGDOptions options)
-      : model_(std::move(model)), optimizer_(model_->parameters(), options) {
-    const TensorFile stored = read_safetensors(file);
-    const std::string prefix = name + ".init.";
-    std::map<std::string, Array> weights;
-    for (const auto& [key, value] : stored.tensors)
-      if (key.starts_with(prefix)) weights[key.substr(prefix.size())] = value;
-    model_->load_state_dict(weights);
+  TrainStep(std::unique_ptr<nn::Module> model, std::vector<Batch> batches, const optim::SGDOptions& options)
+      : model_(std::move(model)), optimizer_(model_->parameters(), options), batches_(std::move(batches)) {
     model_->train();
-    const Tensor images = cast(stored.tensors.at("images"), DType::f32) / 255.0;
-    const Tensor labels = stored.tensors.at("labels");
-    const std::int64_t rows = labels.size(0);
-    for (std::int64_t at = 0; at + batch <= rows; at += batch) {
-      images_.push_back(slice(images, 0, at, at + batch).array());
-      labels_.push_back(slice(labels, 0, at, at + batch).array());
-    }
   }
 
   double step() {
-    const std::size_t b = steps_++ % images_.size();
-    const Tensor loss = nn::cross_entropy((*model_)(images_[b]), labels_[b]);
+    const Batch& batch = batches_[steps_++ % batches_.size()];
+    const Tensor loss = nn::cross_entropy((*model_)(batch.images), batch.labels);
     optimizer_.step(grad(loss, model_->parameters()));
     return loss.item();
   }
 
  private:
-  static constexpr std::int64_t batch = 64;
   std::unique_ptr<nn::Module> model_;
   optim::SGD optimizer_;
-  std::vector<Array> images_;
-  std::vector<Array> labels_;
+  std::vector<Batch> batches_;
   std::size_t steps_ = 0;
 };
 
-Job job(std::string name, std::string description, std::function<std::unique_ptr<TrainStep>()> make) {
+/// With first weights and batches of 64 from a file.
+std::unique_ptr<TrainStep> stored_step(std::unique_ptr<nn::Module> model, const std::string& name,
+                                       const std::string& file, const optim::SGDOptions& options) {
+  constexpr std::int64_t size = 64;
+  const TensorFile stored = read_safetensors(file);
+  const std::string prefix = name + ".init.";
+  std::map<std::string, Array> weights;
+  for (const auto& [key, value] : stored.tensors)
+    if (key.starts_with(prefix)) weights[key.substr(prefix.size())] = value;
+  model->load_state_dict(weights);
+  const Tensor images = cast(stored.tensors.at("images"), DType::f32) / 255.0;
+  const Tensor labels = stored.tensors.at("labels");
+  std::vector<Batch> batches;
+  for (std::int64_t at = 0; at + size <= labels.size(0); at += size) {
+    batches.push_back({slice(images, 0, at, at + size).array(), slice(labels, 0, at, at + size).array()});
+  }
+  return std::make_unique<TrainStep>(std::move(model), std::move(batches), options);
+}
+
+/// A residual network with made-up weights and one batch of made-up pictures.
+std::unique_ptr<TrainStep> residual_step(int width, int blocks, int stages, std::int64_t size) {
+  auto model = make_resnet(width, blocks, stages);
+  make_up_weights(*model);
+  Array labels = Array::empty(DType::i64, {size});
+  std::int64_t next = 0;
+  for (std::int64_t& label : labels.mutable_values<std::int64_t>()) label = next++ % 10;
+  std::vector<Batch> batches = {{made_up({size, 3, 32, 32}, 1000, 1), labels}};
+  return std::make_unique<TrainStep>(std::move(model), std::move(batches),
+                                     optim::SGDOptions{.lr = 0.05, .momentum = 0.9});
+}
+
+Job job(std::string name, std::string description, int warm_up, std::function<std::unique_ptr<TrainStep>()> make) {
   auto step = std::make_shared<std::unique_ptr<TrainStep>>();
   return {.name = name,
           .description = std::move(description),
           .peer = {name},
           .first_loss =
-              [step, make = std::move(make)] {
+              [step, warm_up, make = std::move(make)] {
                 *step = make();
                 const double loss = (*step)->step();
-                for (int i = 0; i < 30; ++i) (*step)->step();
+                for (int i = 0; i < warm_up; ++i) (*step)->step();
                 return loss;
               },
           .run =
@@ -83,15 +106,19 @@ Job job(std::string name, std::string description, std::function<std::unique_ptr
 }  // namespace
 
 std::vector<Job> training_jobs(const std::string& weights) {
-  return {job("mlp", "MLP 784-256-10, batch 64, SGD",
-              [weights] {
-                return std::make_unique<TrainStep>(std::make_unique<models::Mlp>(784, 10), "mlp", weights,
-                                                   optim::SGDOptions{.lr = 0.05});
-              }),
-          job("lenet5", "LeNet-5 tanh, batch 64, SGD with momentum", [weights] {
-            return std::make_unique<TrainStep>(std::make_unique<models::LeNet5>(Shape{1, 28, 28}, 10), "lenet5",
-                                               weights, optim::SGDOptions{.lr = 0.05, .momentum = 0.9});
-          })};
+  return {
+      job("mlp", "MLP 784-256-10, batch 64, SGD", 30,
+          [weights] {
+            return stored_step(std::make_unique<models::Mlp>(784, 10), "mlp", weights, optim::SGDOptions{.lr = 0.05});
+          }),
+      job("lenet5", "LeNet-5 tanh, batch 64, SGD with momentum", 30,
+          [weights] {
+            return stored_step(std::make_unique<models::LeNet5>(Shape{1, 28, 28}, 10), "lenet5", weights,
+                               optim::SGDOptions{.lr = 0.05, .momentum = 0.9});
+          }),
+      job("resnet20", "ResNet-20 (CIFAR), batch 128, SGD with momentum", 2,
+          [] { return residual_step(16, 3, 3, 128); }),
+      job("resnet18", "ResNet-18 (CIFAR), batch 32, SGD with momentum", 2, [] { return residual_step(64, 2, 4, 32); })};
 }
 
 NodeCost measure_node_cost() {

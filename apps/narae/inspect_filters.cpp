@@ -10,7 +10,7 @@
 
 #include "apps/narae/commands.h"
 #include "apps/narae/inspect.h"
-#include "narae/data/image.h"
+#include "narae/data/picture.h"
 #include "narae/draw/canvas.h"
 #include "narae/draw/pictures.h"
 #include "narae/graph/eval.h"
@@ -110,7 +110,7 @@ Json to_json(const std::vector<nn::ImageFilter>& filters, const InspectionFiles&
 
 void run(const Arguments& arguments) {
   const InspectionFiles files = inspection_files(arguments.save);
-  const Array picture = arguments.image.empty() ? own_picture() : read_png(arguments.image);
+  const Array picture = arguments.image.empty() ? own_picture() : read_picture(arguments.image);
   const std::string name = arguments.image.empty() ? "a drawn picture" : arguments.image;
   const Tensor x = cast(unsqueeze(Tensor(picture), 0), DType::f32);
   const std::vector<nn::ImageFilter> filters = nn::image_filters();
@@ -141,7 +141,7 @@ void add_inspect_filters(CLI::App& inspect) {
       "filters", "Fixed convolution kernels on a picture: box, gaussian, sharpen, edges of both directions, motion");
   const auto arguments = std::make_shared<Arguments>();
   command->add_option("--image", arguments->image, "The picture to filter; one that is drawn for this unless given")
-      ->type_name("FILE.png");
+      ->type_name("FILE");
   command->add_option("--save", arguments->save, "Where the sheet goes; the kernels go beside it as .npz")
       ->type_name("FILE.png")
       ->capture_default_str();

@@ -1,6 +1,6 @@
 """Times PyTorch's training step, in rounds that another program's rounds can alternate with.
 
-    python train_step.py mlp|lenet5 [--mode eager|channels_last|compile] [--threads N] [--weights FILE]
+    python train_step.py mlp|lenet5|resnet20|resnet18 [--mode eager|channels_last|compile] [--threads N] [--weights FILE]
 
 After a warm-up it prints `ready <loss of the first step>`. Then it answers standard input, line by line:
 `run N` makes N steps and prints the seconds per step; `quit` (or the end of the input) ends it.
@@ -8,6 +8,7 @@ After a warm-up it prints `ready <loss of the first step>`. Then it answers stan
 FILE holds float32 weights, named as in the model or `<model>.init.<name>`, and may hold u8 `images` (n, 1, 28, 28) with
 i64 `labels` (n); without them both are drawn from a fixed seed. The default is the file that the tests use. Step s
 trains on rows (64 s + j) mod n, j < 64; pictures are divided by 255 and lie in memory before the clock starts.
+The residual networks need no file: their weights and their one batch are worked out by a formula on both sides.
 """
 
 import argparse
@@ -21,7 +22,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-BATCH, WARM_UP = 64, 30
+BATCH = 64
 REFERENCE = Path(__file__).parents[2] / "tests/reference/trajectories.safetensors"
 
 
@@ -43,6 +44,54 @@ class LeNet5(nn.Module):
         return self.classifier(self.features(x).flatten(1))
 
 
+class Block(nn.Module):
+    def __init__(self, channels: int, filters: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, filters, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(filters)
+        self.conv2 = nn.Conv2d(filters, filters, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(filters)
+        same = stride == 1 and channels == filters
+        project = nn.Sequential(nn.Conv2d(channels, filters, 1, stride, bias=False), nn.BatchNorm2d(filters))
+        self.downsample = nn.Identity() if same else project
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)), inplace=True)))
+        return F.relu(y + self.downsample(x), inplace=True)
+
+
+def resnet(width: int, blocks: int, stages: int) -> nn.Sequential:
+    layers: list[nn.Module] = [nn.Conv2d(3, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
+    channels = width
+    for stage in range(stages):
+        for block in range(blocks):
+            layers.append(Block(channels, width << stage, 2 if stage > 0 and block == 0 else 1))
+            channels = width << stage
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 10))
+
+
+RESIDUAL = {"resnet20": (16, 3, 3, 128), "resnet18": (64, 2, 4, 32)}  # width, blocks, stages, batch
+
+
+def made_up(shape: torch.Size, k: int, scale: float) -> Tensor:
+    """Element i is scale (2 frac((i + 1) phi + k psi) - 1), as in bench/resnet.cpp."""
+    turn = torch.arange(1, shape.numel() + 1, dtype=torch.float64) * 0.6180339887498949 + k * 0.7548776662466927
+    return (scale * (2 * (turn - turn.floor()) - 1)).float().reshape(shape)
+
+
+def make_residual(name: str) -> tuple[nn.Module, Tensor, Tensor]:
+    width, blocks, stages, batch = RESIDUAL[name]
+    model = resnet(width, blocks, stages)
+    with torch.no_grad():
+        for k, (key, parameter) in enumerate(model.named_parameters()):
+            if parameter.dim() > 1:
+                fan_in = parameter.numel() / parameter.shape[0]
+                parameter.copy_(made_up(parameter.shape, k, math.sqrt(6 / fan_in)))
+            elif not key.endswith("weight"):
+                parameter.zero_()
+    return model, made_up(torch.Size([batch, 3, 32, 32]), 1000, 1.0), torch.arange(batch) % 10
+
+
 def load(name: str, path: Path) -> tuple[nn.Module, Tensor, Tensor]:
     """The model with the file's weights, its pictures as float32 in [0, 1], and their labels."""
     torch.manual_seed(0)
@@ -58,7 +107,7 @@ def load(name: str, path: Path) -> tuple[nn.Module, Tensor, Tensor]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("model", choices=["mlp", "lenet5"])
+    parser.add_argument("model", choices=["mlp", "lenet5", *RESIDUAL])
     parser.add_argument("--mode", choices=["eager", "channels_last", "compile"], default="eager")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--weights", type=Path, default=REFERENCE)
@@ -66,7 +115,8 @@ def main() -> None:
 
     torch.set_num_threads(arguments.threads)
     torch.set_flush_denormal(True)
-    model, images, labels = load(arguments.model, arguments.weights)
+    residual = arguments.model in RESIDUAL
+    model, images, labels = make_residual(arguments.model) if residual else load(arguments.model, arguments.weights)
     if arguments.model == "mlp":
         images = images.flatten(1)
         optimiser = torch.optim.SGD(model.parameters(), lr=0.05, fused=True)
@@ -75,9 +125,12 @@ def main() -> None:
     if arguments.mode == "channels_last" and images.dim() == 4:
         model = model.to(memory_format=torch.channels_last)
         images = images.contiguous(memory_format=torch.channels_last)
-    period = len(images) // math.gcd(BATCH, len(images))
-    rows = [(BATCH * step + torch.arange(BATCH)) % len(images) for step in range(period)]
-    batches = [(images[row], labels[row]) for row in rows]
+    if residual:
+        batches = [(images, labels)]
+    else:
+        period = len(images) // math.gcd(BATCH, len(images))
+        rows = [(BATCH * step + torch.arange(BATCH)) % len(images) for step in range(period)]
+        batches = [(images[row], labels[row]) for row in rows]
 
     def loss_of(x: Tensor, y: Tensor) -> Tensor:
         return F.cross_entropy(model(x), y)
@@ -99,7 +152,7 @@ def main() -> None:
         return loss
 
     first = run(1).item()
-    run(WARM_UP)
+    run(2 if residual else 30)
     print(f"ready {first:.8f}", flush=True)
     for line in sys.stdin:
         match line.split():

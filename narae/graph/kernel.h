@@ -32,6 +32,13 @@ struct KernelRequest {
   }
 };
 
+/// One axis of a layout's memory: index i of it stands for i * step positions along axis `axis` of the value's shape.
+struct LayoutAxis {
+  int axis;
+  std::int64_t extent;
+  std::int64_t step;
+};
+
 /// The layouts that an operator is computed fastest in.
 struct LayoutChoice {
   std::vector<Layout> inputs;
@@ -108,11 +115,13 @@ class NARAE_API Backend {
 
   /// Layouts of this backend's own; null members: it has none.
   struct Layouts {
-    /// Fills in what an operator wants; false: row-major will do.
+    /// Fills in what an operator wants, given how its inputs lie now; false: row-major will do.
     bool (*choose)(const KernelRequest& request, LayoutChoice& choice) = nullptr;
     /// Elements that a value occupies; more than it has when lanes are padded.
     std::size_t (*elements)(Layout layout) = nullptr;
-    /// Copies between layouts of one shape; for f32 and bool.
+    /// The axes of a layout's memory, outermost first; none for a layout that has padding.
+    std::vector<LayoutAxis> (*axes)(Layout layout) = nullptr;
+    /// Copies between layouts of one shape; for f32, i32 and bool.
     Kernel (*reorder)(const Signature& value, Layout from, Layout to) = nullptr;
   };
   void set_layouts(Layouts layouts) { layouts_ = layouts; }

@@ -16,13 +16,28 @@ using Inputs = std::span<const Node* const>;
 
 // --- batch norm: statistics of each channel of (batch, channels, ...)
 
+void require_channels(const char* op, const Shape& x) {
+  if (x.rank() < 2) {
+    throw Error(std::string(op) + ": x has shape " + to_string(x) + "; (batch, channels, ...) is needed");
+  }
+  if (x.count() == 0) {
+    throw Error(std::string(op) + ": x has shape " + to_string(x) + "; there is nothing to normalise");
+  }
+}
+
+// x -> (mean, biased variance)
+Signature infer_statistics(Inputs inputs, Attributes, int) {
+  require_floating("batch_norm_statistics", inputs);
+  require_channels("batch_norm_statistics", inputs[0]->shape);
+  return {inputs[0]->dtype, {inputs[0]->shape[1]}};
+}
+
 Signature infer_batch_norm(Inputs inputs, Attributes, int k) {
   constexpr const char* op = "batch_norm";
   require_floating(op, inputs);
   const Shape& x = inputs[0]->shape;
-  if (x.rank() < 2) throw Error("batch_norm: x has shape " + to_string(x) + "; (batch, channels, ...) is needed");
+  require_channels(op, x);
   const Shape channels{x[1]};
-  if (x.count() == 0) throw Error("batch_norm: x has shape " + to_string(x) + "; there is nothing to normalise");
   require_shape(op, "gamma", inputs[1]->shape, channels, x);
   require_shape(op, "beta", inputs[2]->shape, channels, x);
   require_shape(op, "eps", inputs[3]->shape, {}, x);
@@ -44,14 +59,17 @@ Signature infer_batch_norm_gradient(Inputs inputs, Attributes, int k) {
   return {inputs[0]->dtype, k == 0 ? x : channels};
 }
 
+std::vector<Tensor> compose_statistics(std::span<const Tensor> inputs, Attributes) {
+  const Tensor& x = inputs[0];
+  const Tensor mean = narae::mean(x, all_but_channels(x));
+  return {mean, narae::mean(square(x - over_channels(mean, x)), all_but_channels(x))};
+}
+
 std::vector<Tensor> compose_batch_norm(std::span<const Tensor> inputs, Attributes) {
   const Tensor& x = inputs[0];
-  const Axes axes = all_but_channels(x);
-  const Tensor mean = narae::mean(x, axes);
-  const Tensor centred = x - over_channels(mean, x);
-  const Tensor variance = narae::mean(square(centred), axes);
+  const auto [mean, variance] = batch_norm_statistics(x);
   const Tensor scale = rsqrt(variance + inputs[3]) * inputs[1];
-  return {centred * over_channels(scale, x) + over_channels(inputs[2], x), mean, variance};
+  return {(x - over_channels(mean, x)) * over_channels(scale, x) + over_channels(inputs[2], x), mean, variance};
 }
 
 // With h = (x - mean) / sqrt(variance + eps) and m elements a channel:
@@ -69,8 +87,28 @@ std::vector<Tensor> compose_batch_norm_gradient(std::span<const Tensor> inputs, 
   return {over_channels(inputs[1] * rstd, x) * inner, dgamma, dbeta};
 }
 
+// dmean / dx = 1 / m, dvariance / dx = 2 (x - mean) / m for m elements a channel; undefined cotangents are zero.
+Tensor through_statistics(const Tensor& x, const Tensor& mean, const Tensor& of_mean, const Tensor& of_variance) {
+  Tensor dx;
+  const double m = per_channel(x);
+  if (of_mean.defined()) add_to(dx, over_channels(of_mean / m, x));
+  if (of_variance.defined()) add_to(dx, over_channels(of_variance * (2.0 / m), x) * (x - over_channels(mean, x)));
+  return dx;
+}
+
+void statistics_gradient(const GradientCase& at, std::span<Tensor> out) {
+  if (at.needs[0]) out[0] = through_statistics(at.inputs[0], at.results[0], at.cotangents[0], at.cotangents[1]);
+}
+
 void batch_norm_gradient(const GradientCase& at, std::span<Tensor> out);
 
+const Op& statistics_op = define_op({.name = "batch_norm_statistics",
+                                     .kind = OpClass::fused,
+                                     .arity = 1,
+                                     .results = 2,
+                                     .infer = infer_statistics,
+                                     .gradient = statistics_gradient,
+                                     .compose = compose_statistics});
 const Op& batch_norm_op = define_op({.name = "batch_norm",
                                      .kind = OpClass::fused,
                                      .arity = 4,
@@ -100,12 +138,8 @@ void batch_norm_gradient(const GradientCase& at, std::span<Tensor> out) {
     if (at.needs[3]) out[3] = -0.5 * sum(gamma * output(all, 1) / (variance + eps));
   }
   if (!at.needs[0]) return;
-  // The statistics' own cotangents: dmean / dx = 1 / m, dvariance / dx = 2 (x - mean) / m.
-  const double m = per_channel(x);
-  if (at.cotangents[1].defined()) add_to(out[0], over_channels(at.cotangents[1] / m, x));
-  if (at.cotangents[2].defined()) {
-    add_to(out[0], over_channels(at.cotangents[2] * (2.0 / m), x) * (x - over_channels(mean, x)));
-  }
+  const Tensor rest = through_statistics(x, mean, at.cotangents[1], at.cotangents[2]);
+  if (rest.defined()) add_to(out[0], rest);
 }
 
 // --- layer norm: statistics of each row, the last axes
@@ -208,6 +242,11 @@ void layer_norm_gradient(const GradientCase& at, std::span<Tensor> out) {
 }
 
 }  // namespace
+
+ChannelStatistics batch_norm_statistics(const Tensor& x) {
+  const Tensor all = apply(statistics_op, {x});
+  return {output(all, 0), output(all, 1)};
+}
 
 BatchNormResult batch_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, const Tensor& eps) {
   const Tensor all = apply(batch_norm_op, {x, gamma, beta, eps});

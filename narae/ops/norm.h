@@ -4,6 +4,14 @@
 
 namespace narae {
 
+/// Mean and biased variance of each channel: (channels).
+struct ChannelStatistics {
+  Tensor mean;
+  Tensor variance;
+};
+/// Of x: (batch, channels, ...), over everything but the channels.
+[[nodiscard]] NARAE_API ChannelStatistics batch_norm_statistics(const Tensor& x);
+
 /// y, and the statistics (channels) that it was normalised with; the variance is the biased one.
 struct BatchNormResult {
   Tensor y;

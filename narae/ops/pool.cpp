@@ -6,6 +6,7 @@
 
 #include "narae/graph/attributes.h"
 #include "narae/ops/reduce.h"
+#include "narae/ops/view.h"
 
 namespace narae {
 namespace {
@@ -245,7 +246,7 @@ Tensor adaptive_max_pool2d(const Tensor& x, Size2d size) {
 }
 
 Tensor global_avg_pool(const Tensor& x) {
-  return mean(x, {2, 3});
+  return flatten(adaptive_avg_pool2d(x, 1), 1);
 }
 Tensor global_max_pool(const Tensor& x) {
   return max(x, {2, 3});

@@ -225,7 +225,8 @@ class Fusion {
 
   void append_loop(const std::vector<int>& members) {
     Loop loop;
-    loop.shape = program_.at(members[0]).signature.shape;
+    const std::vector<LayoutAxis> axes = axes_of(program_.at(members[0]));
+    for (const LayoutAxis& axis : axes) loop.shape.push_back(axis.extent);
     Value value;
     value.op = &loop_op;
     value.module = program_.at(members.back()).module;
@@ -235,7 +236,7 @@ class Fusion {
     const int group = groups_.of(members[0]);
     std::vector<std::pair<int, Shape>> sources;
     const auto input_register = [&](int v) {
-      auto [source, strides] = source_of(v);
+      auto [source, strides] = source_of(v, axes);
       for (std::size_t i = 0; i < sources.size(); ++i)
         if (sources[i].first == source && sources[i].second == strides) return static_cast<int>(i);
       sources.emplace_back(source, strides);
@@ -285,16 +286,32 @@ class Fusion {
     }
   }
 
-  // What a loop reads for value `v`: a broadcast is read where it came from, with stride 0 along the repeated axes.
-  [[nodiscard]] std::pair<int, Shape> source_of(int v) const {
+  // The axes of a value's memory, outermost first.
+  [[nodiscard]] static std::vector<LayoutAxis> axes_of(const Value& value) {
+    if (value.layout() != Layout::row_major) return cpu_backend().layouts().axes(value.layout());
+    std::vector<LayoutAxis> axes;
+    const Shape& shape = value.signature.shape;
+    for (int i = 0; i < shape.rank(); ++i) axes.push_back({i, shape[i], 1});
+    return axes;
+  }
+
+  // What a loop over `axes` reads for value `v`: a broadcast is read where it came from, with stride 0 along the
+  // repeated axes.
+  [[nodiscard]] std::pair<int, Shape> source_of(int v, const std::vector<LayoutAxis>& axes) const {
     const Value& value = program_.at(v);
-    if (!fuse_ || value.op->name != "broadcast_to") return {v, contiguous_strides(value.signature.shape)};
+    Shape strides;
+    if (!fuse_ || value.op->name != "broadcast_to") {
+      for (const LayoutAxis& axis : axes) strides.push_back(axis.extent);
+      return {v, contiguous_strides(strides)};
+    }
     const int source = value.inputs[0];
     const Shape& from = program_.at(source).signature.shape;
     const Shape own = contiguous_strides(from);
-    Shape strides = value.signature.shape;
-    const int offset = strides.rank() - from.rank();
-    for (int i = 0; i < strides.rank(); ++i) strides.set(i, i < offset || from[i - offset] == 1 ? 0 : own[i - offset]);
+    const int offset = value.signature.shape.rank() - from.rank();
+    for (const LayoutAxis& axis : axes) {
+      const int i = axis.axis - offset;
+      strides.push_back(i < 0 || from[i] == 1 ? 0 : own[i] * axis.step);
+    }
     return {source, strides};
   }
 

@@ -1,6 +1,6 @@
 // Convolutions are several times faster on channels in blocks than on row-major pictures. They say which layout they
-// want; elementwise operators between them take it over; everything else reads row-major. A reorder is written where
-// layouts meet, once for each value and layout.
+// want; what lies between them (elementwise operators, normalisation, pooling) takes it over; everything else reads
+// row-major. A reorder is written where layouts meet, once for each value and layout.
 #include <algorithm>
 #include <map>
 #include <utility>
@@ -14,7 +14,7 @@ namespace {
 
 class LayoutPass {
  public:
-  explicit LayoutPass(Program& program) : from_(program), layouts_(cpu_backend().layouts()) {}
+  LayoutPass(Program& program, bool loops) : from_(program), layouts_(cpu_backend().layouts()), loops_(loops) {}
 
   void run() {
     to_.arguments = from_.arguments;
@@ -76,11 +76,15 @@ class LayoutPass {
   bool choose(Value& value) {
     if (value.op->kind == OpClass::leaf || value.op->kind == OpClass::elementwise) return false;
     std::vector<Signature> inputs;
-    for (const int input : value.inputs) inputs.push_back(to_.at(input).signature);
+    std::vector<Layout> lie;
+    for (const int input : value.inputs) {
+      inputs.push_back(to_.at(input).signature);
+      lie.push_back(to_.at(input).layout());
+    }
     std::vector<Signature> results;
     for (int k = 0; k < value.result_count(); ++k) results.push_back(value.result(k));
     LayoutChoice choice;
-    if (!layouts_.choose({value.op, value.attributes, inputs, results}, choice)) return false;
+    if (!layouts_.choose({value.op, value.attributes, inputs, results, lie}, choice)) return false;
     for (std::size_t i = 0; i < value.inputs.size(); ++i)
       value.inputs[i] = in_layout(value.inputs[i], choice.inputs[i]);
     value.layouts = choice.results;
@@ -88,32 +92,35 @@ class LayoutPass {
     return true;
   }
 
-  // An elementwise operator computes in the layout of its inputs when that has no padding and no input is repeated
-  // along some axes only.
+  // An elementwise operator computes in the layout of its inputs when that has no padding.
   bool follow(Value& value) {
     if (value.op->kind != OpClass::elementwise || !can_reorder(value)) return false;
     Layout layout = Layout::row_major;
     for (const int v : value.inputs) {
       const Value& input = to_.at(v);
       if (!can_reorder(input)) return false;
-      if (is_broadcast(input) && to_.at(input.inputs[0]).signature.shape.count() != 1) return false;
       if (input.layout() != Layout::row_major) layout = input.layout();
     }
-    if (layout == Layout::row_major) return false;
-    if (layouts_.elements(layout) != static_cast<std::size_t>(value.signature.shape.count())) return false;
+    if (layout == Layout::row_major || layouts_.axes(layout).empty()) return false;
     for (int& v : value.inputs)
-      if (!is_broadcast(to_.at(v))) v = in_layout(v, layout);
+      if (!is_read_in_place(to_.at(v))) v = in_layout(v, layout);
     value.layouts = {layout};
     return true;
+  }
+
+  // What a loop reads at its source, whatever the order of the loop's own elements.
+  [[nodiscard]] bool is_read_in_place(const Value& value) const {
+    if (value.op->name != "broadcast_to") return false;
+    return loops_ || to_.at(value.inputs[0]).signature.shape.count() == 1;
   }
 
   [[nodiscard]] static bool can_reorder(const Value& value) {
     return value.signature.dtype == DType::f32 || value.signature.dtype == DType::boolean;
   }
-  [[nodiscard]] static bool is_broadcast(const Value& value) { return value.op->name == "broadcast_to"; }
 
   Program& from_;
   const Backend::Layouts& layouts_;
+  bool loops_;  // elementwise operators will run in loops
   Program to_;
   std::vector<int> renumbered_;
   std::map<std::pair<int, Layout>, int> reordered_;
@@ -122,7 +129,8 @@ class LayoutPass {
 }  // namespace
 
 void layout(Program& program, const PlanOptions& options) {
-  if (options.fast_kernels && options.layouts && cpu_backend().layouts().choose != nullptr) LayoutPass(program).run();
+  if (!options.fast_kernels || !options.layouts || cpu_backend().layouts().choose == nullptr) return;
+  LayoutPass(program, options.fuse && cpu_backend().loops().make != nullptr).run();
 }
 
 }  // namespace narae::plan

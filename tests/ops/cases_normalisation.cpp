@@ -70,6 +70,15 @@ std::vector<OperatorCase> normalisation_cases() {
                            return Results{y, mean, variance};
                          },
                      .tolerance_f32 = 2e-4});
+    cases.push_back({.ops = {"batch_norm_statistics"},
+                     .label = to_string(shape),
+                     .inputs = {{.shape = shape}},
+                     .function =
+                         [](Inputs x) {
+                           const auto [mean, variance] = batch_norm_statistics(x[0]);
+                           return Results{mean, variance};
+                         },
+                     .tolerance_f32 = 2e-4});
     cases.push_back({.ops = {"batch_norm"},
                      .label = "y alone " + to_string(shape),
                      .inputs = {{.shape = shape}, channels, channels},

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <mutex>
 #include <string>
@@ -181,6 +182,43 @@ TEST(Plan, ConvolutionsKeepTheirLayoutFromOneToTheNext) {
   static_cast<void>(step());
   EXPECT_LE(steps_named("reorder"), 4) << last_plan().text;
   EXPECT_GE(steps_named("reorder"), 1) << last_plan().text;
+}
+
+// A residual block in training: convolutions, batch norm, ReLU, the shortcut and pooling stay on channels in blocks.
+TEST(Plan, AResidualBlockKeepsOneLayout) {
+  const Tensor x = random({4, 3, 12, 12}, 1);
+  std::vector<Tensor> w;
+  for (const Shape& shape : {Shape{16, 3, 3, 3}, Shape{16, 16, 3, 3}, Shape{16, 16, 3, 3}}) {
+    w.push_back(variable(random(shape, w.size() + 2) * 0.2));
+  }
+  const Tensor gamma = variable(random({16}, 7));
+  const Tensor beta = variable(random({16}, 8));
+  const auto conv_norm = [&](const Tensor& t, int k) {
+    return batch_norm(conv2d(t, w[static_cast<std::size_t>(k)], {}, {.padding = 1}), gamma, beta).y;
+  };
+  const auto block = [&](const Tensor& t) { return relu(conv_norm(relu(conv_norm(t, 1)), 2) + t); };
+  const auto step = [&] {
+    const std::vector<Tensor> wanted = {w[0], w[1], w[2], gamma, beta};
+    Gradients g = grad(sum(square(global_avg_pool(block(max_pool2d(relu(conv_norm(x, 0)), 2))))), wanted);
+    g.of = {};
+    std::vector<Tensor> all;
+    for (std::size_t i = 0; i < wanted.size(); ++i) all.push_back(g[i]);
+    eval(all);
+    std::vector<float> result;
+    for (const Tensor& t : all) {
+      const std::vector<float> part = values(t);
+      result.insert(result.end(), part.begin(), part.end());
+    }
+    return result;
+  };
+  const auto blocked = step();
+  // Behind the gradient of the global pooling, which starts from pictures of one pixel.
+  EXPECT_LE(steps_named("reorder"), 1) << last_plan().text;
+  const auto plain = with_options({.layouts = false}, step);
+  const auto unfused = with_options({.fuse = false}, step);
+  ASSERT_EQ(blocked.size(), plain.size());
+  for (std::size_t i = 0; i < plain.size(); ++i) EXPECT_NEAR(blocked[i], plain[i], 2e-4 * (1 + std::abs(plain[i])));
+  EXPECT_EQ(blocked, unfused);
 }
 
 TEST(Plan, TheReferenceBackendAgrees) {

@@ -1,8 +1,10 @@
-// Batch normalisation of (batch, channels, ...) and its gradient. A (batch, channels) input is transposed into scratch
-// memory first, so that the numbers of a channel are neighbours in either case.
+// The statistics of batch normalisation of (batch, channels, ...) and its gradient; normalising itself is left to fused
+// loops, which take what follows along. A (batch, channels) input is transposed into scratch memory first, so that the
+// numbers of a channel are neighbours in either case.
 #include <algorithm>
 #include <cmath>
 
+#include "narae/backend/cpu/batch_norm_blocked.h"
 #include "narae/backend/cpu/norm_rows.h"
 #include "narae/backend/cpu/transpose2d.h"
 #include "narae/core/threads.h"
@@ -46,15 +48,12 @@ struct Channels {
   }
 };
 
-// (x, gamma, beta, eps) -> (y, mean, biased variance)
+// x -> (mean, biased variance)
 template <class T>
-void forward(const Channels& s, const KernelArguments& at) {
+void statistics(const Channels& s, const KernelArguments& at) {
   const NormRows<T>& rows = norm_rows<T>();
-  T* memory = reinterpret_cast<T*>(at.scratch);
-  const T* x = s.by_channel(at.in<T>(0), memory);
-  T* y = s.flat ? memory : at.out<T>(0);
+  const T* x = s.by_channel(at.in<T>(0), reinterpret_cast<T*>(at.scratch));
   const auto m = static_cast<double>(s.per_channel());
-  const double eps = static_cast<double>(*at.in<T>(3));
   s.for_each([&](std::int64_t c) {
     double sum = 0;
     for (std::int64_t n = 0; n < s.runs(); ++n) sum += rows.sum(x + s.run(c, n), s.run_length());
@@ -64,15 +63,9 @@ void forward(const Channels& s, const KernelArguments& at) {
     for (std::int64_t n = 0; n < s.runs(); ++n) squares += rows.squares(x + s.run(c, n), s.run_length(), mean);
     // The squares are about the rounded mean.
     const double rounding = exact - static_cast<double>(mean);
-    const double variance = std::max(0.0, squares / m - rounding * rounding);
-    const auto scale = static_cast<T>(static_cast<double>(at.in<T>(1)[c]) / std::sqrt(variance + eps));
-    for (std::int64_t n = 0; n < s.runs(); ++n) {
-      rows.scale(x + s.run(c, n), s.run_length(), mean, scale, at.in<T>(2)[c], y + s.run(c, n));
-    }
-    at.out<T>(1)[c] = mean;
-    at.out<T>(2)[c] = static_cast<T>(variance);
+    at.out<T>(0)[c] = mean;
+    at.out<T>(1)[c] = static_cast<T>(std::max(0.0, squares / m - rounding * rounding));
   });
-  if (s.flat) transpose2d(s.channels, s.batch, y, s.batch, at.out<T>(0), s.channels);
 }
 
 // (x, gamma, mean, variance, eps, dy) -> (dx, dgamma, dbeta); with h = (x - mean) / sqrt(variance + eps) and m
@@ -113,15 +106,17 @@ Kernel kernel_of(const Channels& s, std::int64_t transposed, double operations) 
           .flops = operations * static_cast<double>(s.count())};
 }
 
-Kernel make_batch_norm(const KernelRequest& request) {
+Kernel make_statistics(const KernelRequest& request) {
+  if (const auto blocks = channel_blocks(request.input_layout(0))) return make_blocked_statistics(*blocks);
   const Channels s(request.inputs[0].shape);
   if (s.count() == 0) return {};
-  if (request.results[0].dtype == DType::f32) return kernel_of<float, forward<float>>(s, 1, 7);
-  if (request.results[0].dtype == DType::f64) return kernel_of<double, forward<double>>(s, 1, 7);
+  if (request.results[0].dtype == DType::f32) return kernel_of<float, statistics<float>>(s, 1, 4);
+  if (request.results[0].dtype == DType::f64) return kernel_of<double, statistics<double>>(s, 1, 4);
   return {};
 }
 
 Kernel make_batch_norm_gradient(const KernelRequest& request) {
+  if (const auto blocks = channel_blocks(request.input_layout(0))) return make_blocked_batch_norm_gradient(*blocks);
   const Channels s(request.inputs[0].shape);
   if (s.count() == 0) return {};
   if (request.results[0].dtype == DType::f32) return kernel_of<float, backward<float>>(s, 2, 9);
@@ -129,7 +124,7 @@ Kernel make_batch_norm_gradient(const KernelRequest& request) {
   return {};
 }
 
-const DefineKernel batch_norm(cpu_backend(), "batch_norm", make_batch_norm);
+const DefineKernel batch_norm_statistics(cpu_backend(), "batch_norm_statistics", make_statistics);
 const DefineKernel batch_norm_gradient(cpu_backend(), "batch_norm_gradient", make_batch_norm_gradient);
 
 }  // namespace

@@ -23,11 +23,13 @@ bool is_empty(const ConvGeometry& g) {
 // oneDNN computes with channels in blocks of 16 and converts row-major arguments. Measured with AVX-512, conversions
 // included: the input gradient for 6 channels takes it 1.5 times, for 3 channels 3..5 times as long as our kernel, the
 // forward pass and the weight gradient for 1 -> 6 channels twice, for 6 -> 16 1.0 and 1.6 times; with 32 filters or
-// more it is 1.1..1.5 times faster in these two.
+// more it is 1.1..1.5 times faster in these two. The first layer of a network, with a picture's few channels, goes to
+// oneDNN when its filters fill blocks of 16: all that follows then keeps that layout.
 bool prefers_onednn(const ConvGeometry& g, ConvPass pass) {
   if (g.words.groups > 1) return true;
   const bool wide = g.channels >= 16 && g.filters >= 16;
-  return wide || (pass != ConvPass::input_gradient && g.filters >= 32);
+  const bool opens_blocks = g.channels <= 4 && g.filters % 16 == 0;
+  return wide || (pass != ConvPass::input_gradient && (g.filters >= 32 || opens_blocks));
 }
 
 Kernel make(const ConvGeometry& g, ConvPass pass, DType dtype, bool has_bias, const ConvLayouts& layouts) {

@@ -115,7 +115,8 @@ Kernel gradient_kernel(const Groups& s) {
   const Gradient<T> gradient(s);
   return {.run = [gradient](const KernelArguments& at) { gradient.run(at); },
           .scratch_bytes = gradient.scratch_bytes(),
-          .flops = 9 * s.numbers()};
+          .flops = 9 * s.numbers(),
+          .in_place = {5, 0}};
 }
 
 Kernel make_group_norm(const KernelRequest& request) {

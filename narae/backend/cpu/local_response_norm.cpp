@@ -66,7 +66,8 @@ Kernel backward(const Images& s) {
                 });
               },
           .scratch_bytes = static_cast<std::size_t>(s.slots() * memory) * sizeof(T),
-          .flops = s.numbers() * (static_cast<double>(3 * s.size) + 25)};
+          .flops = s.numbers() * (static_cast<double>(3 * s.size) + 25),
+          .in_place = {4}};
 }
 
 Kernel make_forward(const KernelRequest& request) {

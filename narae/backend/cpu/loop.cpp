@@ -110,11 +110,10 @@ struct Compiled {
       for (const Copy& c : copies) {
         const T* from = reinterpret_cast<const T*>(place[static_cast<std::size_t>(c.from)]);
         std::byte* to = a.results[c.result] + static_cast<std::size_t>(at) * (c.mask ? 1 : sizeof(T));
-        if (!c.mask) {
+        if (c.mask)
+          store_mask(from, reinterpret_cast<bool*>(to), n);
+        else
           std::memcpy(to, from, n * sizeof(T));
-        } else {
-          for (std::size_t i = 0; i < n; ++i) to[i] = from[i] != T(0) ? std::byte{1} : std::byte{0};
-        }
       }
     }
   }
@@ -138,6 +137,21 @@ struct Compiled {
       at /= g.extents[i];
       offset += position[i] * g.strides[i];
     }
+    if (repeats_rows(g)) {
+      const std::int64_t rows = g.extents[rank - 2];
+      while (n > 0) {
+        const std::int64_t left = (rows - position[rank - 2]) * g.extents[rank - 1] - position[rank - 1];
+        const auto run = static_cast<std::size_t>(std::min<std::int64_t>(left, static_cast<std::int64_t>(n)));
+        repeat_row(from + offset - position[rank - 1], g.extents[rank - 1], position[rank - 1], run, to);
+        to += run;
+        n -= run;
+        if (n == 0) return;
+        offset -= position[rank - 1];
+        position[rank - 1] = position[rank - 2] = 0;
+        advance(g, rank - 2, position, offset);
+      }
+      return;
+    }
     const std::int64_t step = rank == 0 ? 0 : g.strides[rank - 1];
     const std::int64_t length = rank == 0 ? static_cast<std::int64_t>(n) : g.extents[rank - 1];
     while (n > 0) {
@@ -145,25 +159,69 @@ struct Compiled {
       const auto run = static_cast<std::size_t>(std::min<std::int64_t>(left, static_cast<std::int64_t>(n)));
       const From* source = from + offset;
       if (step == 0) {
-        std::fill_n(to, run, static_cast<T>(*source));
+        repeat_row(source, 1, 0, run, to);
       } else if (step == 1) {
-        for (std::size_t i = 0; i < run; ++i) to[i] = static_cast<T>(source[i]);
+        copy_row(source, to, run);
       } else {
         for (std::size_t i = 0; i < run; ++i) to[i] = static_cast<T>(source[static_cast<std::int64_t>(i) * step]);
       }
       to += run;
       n -= run;
       if (n == 0) return;
-      // The next run starts where the odometer of the outer axes stands.
       offset -= position[rank - 1] * step;
       position[rank - 1] = 0;
-      for (std::size_t i = rank - 1; i-- > 0;) {
-        offset += g.strides[i];
-        if (++position[i] < g.extents[i]) break;
-        offset -= position[i] * g.strides[i];
-        position[i] = 0;
-      }
+      advance(g, rank - 1, position, offset);
     }
+  }
+
+  template <class From>
+  static void copy_row(const From* from, T* to, std::size_t n) {
+    if constexpr (std::is_same_v<From, bool>) {
+      const MaskFunctions& masks = mask_functions();
+      if constexpr (std::is_same_v<T, float>)
+        masks.load_f32(from, to, n);
+      else
+        masks.load_f64(from, to, n);
+    } else {
+      for (std::size_t i = 0; i < n; ++i) to[i] = static_cast<T>(from[i]);
+    }
+  }
+  static void store_mask(const T* from, bool* to, std::size_t n) {
+    const MaskFunctions& masks = mask_functions();
+    if constexpr (std::is_same_v<T, float>)
+      masks.store_f32(from, to, n);
+    else
+      masks.store_f64(from, to, n);
+  }
+
+  // Moves on along the first `axes` axes, the last of them fastest.
+  static void advance(const Gathered& g, std::size_t axes, std::array<std::int64_t, Shape::max_rank>& position,
+                      std::int64_t& offset) {
+    for (std::size_t i = axes; i-- > 0;) {
+      offset += g.strides[i];
+      if (++position[i] < g.extents[i]) break;
+      offset -= position[i] * g.strides[i];
+      position[i] = 0;
+    }
+  }
+
+  // A short row that comes again and again, such as numbers for the channels of a block.
+  static bool repeats_rows(const Gathered& g) {
+    const std::size_t rank = g.extents.size();
+    return rank >= 2 && g.strides[rank - 1] == 1 && g.strides[rank - 2] == 0 &&
+           g.extents[rank - 1] <= static_cast<std::int64_t>(tile) / 4;
+  }
+  // n numbers of the row, which is repeated, from position `first` on.
+  template <class From>
+  static void repeat_row(const From* row, std::int64_t length, std::int64_t first, std::size_t n, T* to) {
+    const auto period = static_cast<std::size_t>(length);
+    std::size_t done = std::min(std::max(period, 16 / period * period), n);
+    for (std::size_t i = 0, at = static_cast<std::size_t>(first); i < done; ++i) {
+      to[i] = static_cast<T>(row[at]);
+      if (++at == period) at = 0;
+    }
+    // What is there is a whole number of periods, or all that is wanted.
+    for (; done < n; done = std::min(2 * done, n)) std::memcpy(to + done, to, std::min(done, n - done) * sizeof(T));
   }
 };
 

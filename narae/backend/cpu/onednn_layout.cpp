@@ -1,10 +1,13 @@
 // oneDNN's blocked layouts as numbers for the plan, and reorders between them.
 #include "narae/backend/cpu/onednn_layout.h"
 
+#include <algorithm>
 #include <mutex>
+#include <optional>
 #include <vector>
 
-#include "narae/backend/cpu/conv.h"
+#include "narae/backend/cpu/channel_blocks.h"
+#include "narae/backend/cpu/layouts.h"
 #include "narae/backend/cpu/onednn.h"
 #include "narae/core/error.h"
 
@@ -30,9 +33,34 @@ std::size_t elements(Layout layout) {
   return desc_at(layout).get_size() / sizeof(float);
 }
 
-// The same layout of one-byte elements.
-dnnl::memory::desc of_bytes(dnnl::memory::desc desc) {
-  desc.data.data_type = dnnl_u8;
+// The outer axes by falling stride, then the blocks inside.
+std::vector<LayoutAxis> axes(Layout layout) {
+  const dnnl::memory::desc desc = desc_at(layout);
+  const auto& blocking = desc.data.format_desc.blocking;
+  std::vector<LayoutAxis> inner;
+  std::vector<std::int64_t> steps(static_cast<std::size_t>(desc.data.ndims), 1);
+  for (int k = blocking.inner_nblks; k-- > 0;) {
+    const auto axis = static_cast<int>(blocking.inner_idxs[k]);
+    std::int64_t& step = steps[static_cast<std::size_t>(axis)];
+    inner.insert(inner.begin(), {axis, blocking.inner_blks[k], step});
+    step *= blocking.inner_blks[k];
+  }
+  std::vector<LayoutAxis> result;
+  for (int i = 0; i < desc.data.ndims; ++i) {
+    if (desc.data.dims[i] != desc.data.padded_dims[i]) return {};
+    const std::int64_t step = steps[static_cast<std::size_t>(i)];
+    result.push_back({i, desc.data.dims[i] / step, step});
+  }
+  std::stable_sort(result.begin(), result.end(), [&](const LayoutAxis& a, const LayoutAxis& b) {
+    return blocking.strides[a.axis] > blocking.strides[b.axis];
+  });
+  result.insert(result.end(), inner.begin(), inner.end());
+  return result;
+}
+
+// The same layout of elements of another type.
+dnnl::memory::desc of_type(dnnl::memory::desc desc, dnnl_data_type_t type) {
+  desc.data.data_type = type;
   return desc;
 }
 
@@ -41,10 +69,13 @@ Kernel reorder(const Signature& value, Layout from, Layout to) {
   dnnl::memory::desc source = desc_of(from, row_major);
   dnnl::memory::desc target = desc_of(to, row_major);
   if (value.dtype == DType::boolean) {
-    source = of_bytes(source);
-    target = of_bytes(target);
+    source = of_type(source, dnnl_u8);
+    target = of_type(target, dnnl_u8);
+  } else if (value.dtype == DType::i32) {
+    source = of_type(source, dnnl_s32);
+    target = of_type(target, dnnl_s32);
   } else if (value.dtype != DType::f32) {
-    throw Error("oneDNN: only f32 and bool values are reordered");
+    throw Error("oneDNN: only f32, i32 and bool values are reordered");
   }
   Sequence sequence(threads_for(8.0 * static_cast<double>(value.shape.count())));
   sequence.convert(sequence.input(0, source), sequence.result(0, target));
@@ -52,7 +83,7 @@ Kernel reorder(const Signature& value, Layout from, Layout to) {
 }
 
 [[maybe_unused]] const bool registered = [] {
-  cpu_backend().set_layouts({choose_conv_layouts, elements, reorder});
+  cpu_backend().set_layouts({choose_layouts, elements, axes, reorder});
   return true;
 }();
 
@@ -73,3 +104,34 @@ dnnl::memory::desc desc_of(Layout layout, const dnnl::memory::desc& row_major) {
 }
 
 }  // namespace narae::cpu::onednn
+
+namespace narae::cpu {
+namespace {
+
+dnnl::memory::desc blocked_desc(const Shape& shape, std::int64_t block) {
+  return {{shape.begin(), shape.end()},
+          dnnl::memory::data_type::f32,
+          block == 16 ? dnnl::memory::format_tag::nChw16c : dnnl::memory::format_tag::nChw8c};
+}
+
+}  // namespace
+
+std::optional<ChannelBlocks> channel_blocks(Layout layout) {
+  if (layout == Layout::row_major) return {};
+  const dnnl::memory::desc desc = onednn::desc_of(layout, {});
+  const dnnl::memory::dims dims = desc.dims();
+  if (dims.size() != 4) return {};
+  for (const std::int64_t block : {16, 8}) {
+    if (dims[1] % block != 0 || desc != blocked_desc({dims[0], dims[1], dims[2], dims[3]}, block)) continue;
+    return ChannelBlocks{dims[0], dims[1] / block, dims[2], dims[3], block};
+  }
+  return {};
+}
+
+std::optional<Layout> channel_blocked(const Shape& shape, std::int64_t block) {
+  if (shape.rank() != 4 || shape[1] % block != 0) return {};
+  if (shape[2] * shape[3] == 1) return Layout::row_major;
+  return onednn::layout_of(blocked_desc(shape, block));
+}
+
+}  // namespace narae::cpu

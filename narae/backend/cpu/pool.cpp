@@ -1,11 +1,17 @@
-// Pooling over planes and its gradients; 2 x 2 windows side by side, the usual case, on their own path.
+// Pooling over planes and its gradients; 2 x 2 windows side by side, the usual case, on their own path, and channels in
+// blocks, as convolutions leave them.
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <memory>
+#include <optional>
 #include <type_traits>
 
+#include "narae/backend/cpu/channel_blocks.h"
+#include "narae/backend/cpu/norm_rows.h"
 #include "narae/backend/cpu/pool2x2.h"
+#include "narae/backend/cpu/pool_windows.h"
 #include "narae/core/threads.h"
 #include "narae/graph/attributes.h"
 #include "narae/graph/kernel.h"
@@ -13,62 +19,63 @@
 namespace narae::cpu {
 namespace {
 
-// Planes of a (batch, channels, height, width) shape.
-struct Planes {
-  std::int64_t count, height, width;
-  explicit Planes(const Shape& s) : count(s[0] * s[1]), height(s[2]), width(s[3]) {}
-  [[nodiscard]] std::int64_t size() const { return height * width; }
+std::vector<PoolRange> fixed_ranges(const Pool2dAttributes& a, int axis, std::int64_t extent, std::int64_t outputs) {
+  std::vector<PoolRange> ranges;
+  for (std::int64_t i = 0; i < outputs; ++i) {
+    const std::int64_t start = i * a.stride[axis] - a.padding[axis];
+    PoolRange r{std::max<std::int64_t>(start, 0), std::min(start + a.kernel[axis], extent), 0};
+    r.counted = a.count_include_pad != 0 ? std::min(a.kernel[axis], extent + a.padding[axis] - start) : r.end - r.begin;
+    ranges.push_back(r);
+  }
+  return ranges;
+}
+
+std::vector<PoolRange> adaptive_ranges(std::int64_t extent, std::int64_t outputs) {
+  std::vector<PoolRange> ranges;
+  for (std::int64_t i = 0; i < outputs; ++i) {
+    const std::int64_t begin = i * extent / outputs;
+    const std::int64_t end = ((i + 1) * extent + outputs - 1) / outputs;
+    ranges.push_back({begin, end, end - begin});
+  }
+  return ranges;
+}
+
+// Whole 2 x 2 windows side by side.
+bool are_2x2(const PoolWindows& w) {
+  const auto pairs = [](const std::vector<PoolRange>& ranges) {
+    for (std::size_t i = 0; i < ranges.size(); ++i) {
+      const auto begin = static_cast<std::int64_t>(2 * i);
+      if (ranges[i].begin != begin || ranges[i].end != begin + 2 || ranges[i].counted != 2) return false;
+    }
+    return true;
+  };
+  return pairs(w.rows) && pairs(w.columns);
+}
+
+// Planes of one pooling, for the threads to share.
+struct Pooling {
+  std::shared_ptr<const PoolWindows> windows;
+  std::int64_t planes;
+  bool side_by_side;  // whole 2 x 2 windows
+
+  Pooling(const KernelRequest& request, const Shape& in, const Shape& out)
+      : windows(std::make_shared<const PoolWindows>(pool_windows(request, in, out))),
+        planes(in[0] * in[1]),
+        side_by_side(are_2x2(*windows)) {}
 };
 
 // Calls work(plane) for all planes, on several threads when they hold enough.
 template <class Work>
-void for_each_plane(const Planes& planes, std::int64_t numbers_per_plane, const Work& work) {
+void for_each_plane(std::int64_t planes, std::int64_t numbers_per_plane, const Work& work) {
   const std::int64_t grain = std::max<std::int64_t>(1, 8192 / std::max<std::int64_t>(numbers_per_plane, 1));
-  parallel_for(planes.count, grain, [&](std::int64_t begin, std::int64_t end) {
+  parallel_for(planes, grain, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t plane = begin; plane < end; ++plane) work(plane);
   });
 }
 
-// The part of the input that one output position looks at: [begin, end). `padded`: its length with its padding.
-struct Range {
-  std::int64_t begin, end, padded;
-};
-
-struct Pooling {
-  Pool2dAttributes a;
-  Planes in, out;
-
-  [[nodiscard]] Range window(int axis, std::int64_t position) const {
-    const std::int64_t begin = position * a.stride[axis] - a.padding[axis];
-    const std::int64_t extent = axis == 0 ? in.height : in.width;
-    return {std::max<std::int64_t>(begin, 0), std::min(begin + a.kernel[axis], extent),
-            std::min(a.kernel[axis], extent + a.padding[axis] - begin)};
-  }
-  // Whole 2 x 2 windows side by side.
-  [[nodiscard]] bool is_2x2() const {
-    const auto both = [](const std::int64_t* pair, std::int64_t value) { return pair[0] == value && pair[1] == value; };
-    const bool whole = 2 * out.height <= in.height && 2 * out.width <= in.width;
-    return whole && both(a.kernel, 2) && both(a.stride, 2) && both(a.padding, 0);
-  }
-  template <class T>
-  [[nodiscard]] T share(const Range& rows, const Range& columns) const {
-    const std::int64_t area = a.count_include_pad != 0 ? rows.padded * columns.padded
-                                                       : (rows.end - rows.begin) * (columns.end - columns.begin);
-    return T{1} / static_cast<T>(area);
-  }
-  // visit(number of the output position, rows, columns)
-  template <class Visit>
-  void for_each_window(const Visit& visit) const {
-    for (std::int64_t p = 0; p < out.height; ++p) {
-      const Range rows = window(0, p);
-      for (std::int64_t q = 0; q < out.width; ++q) visit(p * out.width + q, rows, window(1, q));
-    }
-  }
-};
-
 // The first NaN, else the first maximum.
 template <class T>
-std::int64_t position_of_maximum(const T* plane, std::int64_t width, const Range& rows, const Range& columns) {
+std::int64_t position_of_maximum(const T* plane, std::int64_t width, const PoolRange& rows, const PoolRange& columns) {
   std::int64_t best = rows.begin * width + columns.begin;
   T leader = plane[best];
   for (std::int64_t r = rows.begin; r < rows.end; ++r) {
@@ -84,47 +91,61 @@ std::int64_t position_of_maximum(const T* plane, std::int64_t width, const Range
 
 template <class T>
 void max_pool_plane(const Pooling& p, const T* x, T* y, std::int32_t* indices) {
+  const PoolWindows& w = *p.windows;
   if constexpr (std::is_same_v<T, float>) {
-    if (p.is_2x2()) return max_pool_2x2(x, p.in.width, p.out.height, p.out.width, y, indices);
+    if (p.side_by_side) return max_pool_2x2(x, w.in_width, w.out_height(), w.out_width(), y, indices);
   }
-  p.for_each_window([&](std::int64_t at, const Range& rows, const Range& columns) {
-    const std::int64_t best = position_of_maximum(x, p.in.width, rows, columns);
+  w.for_each([&](std::int64_t at, const PoolRange& rows, const PoolRange& columns) {
+    const std::int64_t best = position_of_maximum(x, w.in_width, rows, columns);
     y[at] = x[best];
     indices[at] = static_cast<std::int32_t>(best);
   });
 }
 
 template <class T>
+T share_of(const PoolRange& rows, const PoolRange& columns) {
+  return T{1} / static_cast<T>(rows.counted * columns.counted);
+}
+
+template <class T>
 void avg_pool_plane(const Pooling& p, const T* x, T* y) {
+  const PoolWindows& w = *p.windows;
   if constexpr (std::is_same_v<T, float>) {
-    if (p.is_2x2()) return avg_pool_2x2(x, p.in.width, p.out.height, p.out.width, y);
+    if (p.side_by_side) return avg_pool_2x2(x, w.in_width, w.out_height(), w.out_width(), y);
   }
-  p.for_each_window([&](std::int64_t at, const Range& rows, const Range& columns) {
+  w.for_each([&](std::int64_t at, const PoolRange& rows, const PoolRange& columns) {
+    if (columns.end - columns.begin == w.in_width) {  // whole rows lie in one piece
+      const std::int64_t count = (rows.end - rows.begin) * w.in_width;
+      const double sum = norm_rows<T>().sum(x + rows.begin * w.in_width, count);
+      y[at] = static_cast<T>(sum) * share_of<T>(rows, columns);
+      return;
+    }
     T sum = 0;
     for (std::int64_t r = rows.begin; r < rows.end; ++r)
-      for (std::int64_t c = columns.begin; c < columns.end; ++c) sum += x[r * p.in.width + c];
-    y[at] = sum * p.share<T>(rows, columns);
+      for (std::int64_t c = columns.begin; c < columns.end; ++c) sum += x[r * w.in_width + c];
+    y[at] = sum * share_of<T>(rows, columns);
   });
 }
 
 template <class T>
 void avg_pool_gradient_plane(const Pooling& p, const T* dy, T* dx) {
-  std::fill_n(dx, p.in.size(), T{0});
-  if (p.is_2x2()) {
-    for (std::int64_t i = 0; i < p.out.height; ++i, dy += p.out.width) {
-      T* top = dx + 2 * i * p.in.width;
-      T* bottom = top + p.in.width;
-      for (std::int64_t q = 0; q < p.out.width; ++q) {
+  const PoolWindows& w = *p.windows;
+  std::fill_n(dx, w.in_size(), T{0});
+  if (p.side_by_side) {
+    for (std::int64_t i = 0; i < w.out_height(); ++i, dy += w.out_width()) {
+      T* top = dx + 2 * i * w.in_width;
+      T* bottom = top + w.in_width;
+      for (std::int64_t q = 0; q < w.out_width(); ++q) {
         const T share = dy[q] * T{0.25};
         top[2 * q] = top[2 * q + 1] = bottom[2 * q] = bottom[2 * q + 1] = share;
       }
     }
     return;
   }
-  p.for_each_window([&](std::int64_t at, const Range& rows, const Range& columns) {
-    const T share = dy[at] * p.share<T>(rows, columns);
+  w.for_each([&](std::int64_t at, const PoolRange& rows, const PoolRange& columns) {
+    const T share = dy[at] * share_of<T>(rows, columns);
     for (std::int64_t r = rows.begin; r < rows.end; ++r)
-      for (std::int64_t c = columns.begin; c < columns.end; ++c) dx[r * p.in.width + c] += share;
+      for (std::int64_t c = columns.begin; c < columns.end; ++c) dx[r * w.in_width + c] += share;
   });
 }
 
@@ -135,65 +156,107 @@ Kernel for_floating(DType dtype, const Make& make) {
   return {};
 }
 
-Pooling pooling_of(const KernelRequest& request, const Shape& in, const Shape& out) {
-  return {attributes_as<Pool2dAttributes>(request.attributes), Planes(in), Planes(out)};
-}
-
 // x -> (y, indices)
-Kernel make_max_pool2d(const KernelRequest& request) {
-  const Pooling p = pooling_of(request, request.inputs[0].shape, request.results[0].shape);
+Kernel make_max_pool(const KernelRequest& request) {
+  const Pooling p(request, request.inputs[0].shape, request.results[0].shape);
+  const std::int64_t in = p.windows->in_size();
+  const std::int64_t out = p.windows->out_size();
+  if (const auto blocks = channel_blocks(request.input_layout(0))) {
+    return {.run = [p, b = *blocks, in, out](const KernelArguments& at) {
+      const BlockPooling& pooling = block_pooling(b.block);
+      for_each_plane(b.batch * b.blocks, in * b.block, [&](std::int64_t plane) {
+        pooling.max(*p.windows, at.in<float>(0) + plane * in * b.block, at.out<float>(0) + plane * out * b.block,
+                    at.out<std::int32_t>(1) + plane * out * b.block);
+      });
+    }};
+  }
   return for_floating(request.inputs[0].dtype, [&](auto zero) {
     using T = decltype(zero);
-    return Kernel{.run = [p](const KernelArguments& at) {
-      for_each_plane(p.in, p.in.size(), [&](std::int64_t plane) {
-        max_pool_plane(p, at.in<T>(0) + plane * p.in.size(), at.out<T>(0) + plane * p.out.size(),
-                       at.out<std::int32_t>(1) + plane * p.out.size());
+    return Kernel{.run = [p, in, out](const KernelArguments& at) {
+      for_each_plane(p.planes, in, [&](std::int64_t plane) {
+        max_pool_plane(p, at.in<T>(0) + plane * in, at.out<T>(0) + plane * out, at.out<std::int32_t>(1) + plane * out);
       });
     }};
   });
 }
 
-Kernel make_avg_pool2d(const KernelRequest& request) {
-  const Pooling p = pooling_of(request, request.inputs[0].shape, request.results[0].shape);
+Kernel make_avg_pool(const KernelRequest& request) {
+  const Pooling p(request, request.inputs[0].shape, request.results[0].shape);
+  const std::int64_t in = p.windows->in_size();
+  const std::int64_t out = p.windows->out_size();
+  if (const auto blocks = channel_blocks(request.input_layout(0))) {
+    return {.run = [p, b = *blocks, in, out](const KernelArguments& at) {
+      const BlockPooling& pooling = block_pooling(b.block);
+      for_each_plane(b.batch * b.blocks, in * b.block, [&](std::int64_t plane) {
+        pooling.average(*p.windows, at.in<float>(0) + plane * in * b.block, at.out<float>(0) + plane * out * b.block);
+      });
+    }};
+  }
   return for_floating(request.inputs[0].dtype, [&](auto zero) {
     using T = decltype(zero);
-    return Kernel{.run = [p](const KernelArguments& at) {
-      for_each_plane(p.in, p.in.size(), [&](std::int64_t plane) {
-        avg_pool_plane(p, at.in<T>(0) + plane * p.in.size(), at.out<T>(0) + plane * p.out.size());
+    return Kernel{.run = [p, in, out](const KernelArguments& at) {
+      for_each_plane(p.planes, in, [&](std::int64_t plane) {
+        avg_pool_plane(p, at.in<T>(0) + plane * in, at.out<T>(0) + plane * out);
       });
     }};
   });
 }
 
 // dy -> dx
-Kernel make_avg_pool2d_gradient(const KernelRequest& request) {
-  const Pooling p = pooling_of(request, request.results[0].shape, request.inputs[0].shape);
+Kernel make_avg_pool_gradient(const KernelRequest& request) {
+  const Pooling p(request, request.results[0].shape, request.inputs[0].shape);
+  const std::int64_t in = p.windows->in_size();
+  const std::int64_t out = p.windows->out_size();
+  if (const auto blocks = channel_blocks(request.result_layout(0))) {
+    return {.run = [p, b = *blocks, in, out](const KernelArguments& at) {
+      const BlockPooling& pooling = block_pooling(b.block);
+      for_each_plane(b.batch * b.blocks, in * b.block, [&](std::int64_t plane) {
+        pooling.average_gradient(*p.windows, at.in<float>(0) + plane * out * b.block,
+                                 at.out<float>(0) + plane * in * b.block);
+      });
+    }};
+  }
   return for_floating(request.inputs[0].dtype, [&](auto zero) {
     using T = decltype(zero);
-    return Kernel{.run = [p](const KernelArguments& at) {
-      for_each_plane(p.in, p.in.size(), [&](std::int64_t plane) {
-        avg_pool_gradient_plane(p, at.in<T>(0) + plane * p.out.size(), at.out<T>(0) + plane * p.in.size());
+    return Kernel{.run = [p, in, out](const KernelArguments& at) {
+      for_each_plane(p.planes, in, [&](std::int64_t plane) {
+        avg_pool_gradient_plane(p, at.in<T>(0) + plane * out, at.out<T>(0) + plane * in);
       });
     }};
   });
 }
 
+// Planes whose pixels hold `lanes` numbers each: 1, or a block of channels.
+struct Unpooling {
+  std::int64_t planes, in, out, lanes;
+
+  Unpooling(const Shape& whole, const Shape& pooled, const std::optional<ChannelBlocks>& blocks)
+      : planes(pooled[0] * pooled[1]),
+        in(whole[2] * whole[3]),
+        out(pooled[2] * pooled[3]),
+        lanes(blocks ? blocks->block : 1) {
+    planes /= lanes;
+  }
+};
+
 // (dy, indices) -> dx. Positions outside the plane are passed over.
 Kernel make_max_unpool2d(const KernelRequest& request) {
-  const Planes in(request.results[0].shape);
-  const Planes out(request.inputs[0].shape);
+  const Unpooling u(request.results[0].shape, request.inputs[0].shape, channel_blocks(request.result_layout(0)));
   return for_floating(request.inputs[0].dtype, [&](auto zero) {
     using T = decltype(zero);
-    return Kernel{.run = [in, out](const KernelArguments& at) {
-      for_each_plane(in, in.size() + 2 * out.size(), [&](std::int64_t plane) {
-        const T* dy = at.in<T>(0) + plane * out.size();
-        const std::int32_t* indices = at.in<std::int32_t>(1) + plane * out.size();
-        T* dx = at.out<T>(0) + plane * in.size();
-        const auto size = static_cast<std::uint64_t>(in.size());
-        std::fill_n(dx, in.size(), T{0});
-        for (std::int64_t i = 0; i < out.size(); ++i) {
-          const auto position = static_cast<std::uint64_t>(std::int64_t{indices[i]});  // negative ones become huge
-          if (position < size) dx[position] += dy[i];
+    return Kernel{.run = [u](const KernelArguments& at) {
+      for_each_plane(u.planes, (u.in + 2 * u.out) * u.lanes, [&](std::int64_t plane) {
+        const T* dy = at.in<T>(0) + plane * u.out * u.lanes;
+        const std::int32_t* indices = at.in<std::int32_t>(1) + plane * u.out * u.lanes;
+        T* dx = at.out<T>(0) + plane * u.in * u.lanes;
+        const auto size = static_cast<std::uint64_t>(u.in);
+        const auto lanes = static_cast<std::uint64_t>(u.lanes);
+        std::fill_n(dx, u.in * u.lanes, T{0});
+        for (std::int64_t i = 0; i < u.out; ++i, dy += lanes, indices += lanes) {
+          for (std::uint64_t l = 0; l < lanes; ++l) {
+            const auto position = static_cast<std::uint64_t>(std::int64_t{indices[l]});  // negative ones become huge
+            if (position < size) dx[position * lanes + l] += dy[l];
+          }
         }
       });
     }};
@@ -202,17 +265,16 @@ Kernel make_max_unpool2d(const KernelRequest& request) {
 
 // (x, indices) -> y. Positions outside the plane give NaN.
 Kernel make_pool_select(const KernelRequest& request) {
-  const Planes in(request.inputs[0].shape);
-  const Planes out(request.results[0].shape);
+  const Unpooling u(request.inputs[0].shape, request.results[0].shape, {});
   return for_floating(request.inputs[0].dtype, [&](auto zero) {
     using T = decltype(zero);
-    return Kernel{.run = [in, out](const KernelArguments& at) {
-      for_each_plane(out, 2 * out.size(), [&](std::int64_t plane) {
-        const T* x = at.in<T>(0) + plane * in.size();
-        const std::int32_t* indices = at.in<std::int32_t>(1) + plane * out.size();
-        T* y = at.out<T>(0) + plane * out.size();
-        const auto size = static_cast<std::uint64_t>(in.size());
-        for (std::int64_t i = 0; i < out.size(); ++i) {
+    return Kernel{.run = [u](const KernelArguments& at) {
+      for_each_plane(u.planes, 2 * u.out, [&](std::int64_t plane) {
+        const T* x = at.in<T>(0) + plane * u.in;
+        const std::int32_t* indices = at.in<std::int32_t>(1) + plane * u.out;
+        T* y = at.out<T>(0) + plane * u.out;
+        const auto size = static_cast<std::uint64_t>(u.in);
+        for (std::int64_t i = 0; i < u.out; ++i) {
           const auto position = static_cast<std::uint64_t>(std::int64_t{indices[i]});
           y[i] = position < size ? x[position] : std::numeric_limits<T>::quiet_NaN();
         }
@@ -221,11 +283,23 @@ Kernel make_pool_select(const KernelRequest& request) {
   });
 }
 
-const DefineKernel max_pool2d(cpu_backend(), "max_pool2d", make_max_pool2d);
+const DefineKernel max_pool2d(cpu_backend(), "max_pool2d", make_max_pool);
+const DefineKernel adaptive_max_pool2d(cpu_backend(), "adaptive_max_pool2d", make_max_pool);
 const DefineKernel max_unpool2d(cpu_backend(), "max_unpool2d", make_max_unpool2d);
 const DefineKernel pool_select(cpu_backend(), "pool_select", make_pool_select);
-const DefineKernel avg_pool2d(cpu_backend(), "avg_pool2d", make_avg_pool2d);
-const DefineKernel avg_pool2d_gradient(cpu_backend(), "avg_pool2d_gradient", make_avg_pool2d_gradient);
+const DefineKernel avg_pool2d(cpu_backend(), "avg_pool2d", make_avg_pool);
+const DefineKernel avg_pool2d_gradient(cpu_backend(), "avg_pool2d_gradient", make_avg_pool_gradient);
+const DefineKernel adaptive_avg_pool2d(cpu_backend(), "adaptive_avg_pool2d", make_avg_pool);
+const DefineKernel adaptive_avg_gradient(cpu_backend(), "adaptive_avg_pool2d_gradient", make_avg_pool_gradient);
 
 }  // namespace
+
+PoolWindows pool_windows(const KernelRequest& request, const Shape& in, const Shape& out) {
+  if (request.op->name.starts_with("adaptive")) {
+    return {in[2], in[3], adaptive_ranges(in[2], out[2]), adaptive_ranges(in[3], out[3])};
+  }
+  const auto a = attributes_as<Pool2dAttributes>(request.attributes);
+  return {in[2], in[3], fixed_ranges(a, 0, in[2], out[2]), fixed_ranges(a, 1, in[3], out[3])};
+}
+
 }  // namespace narae::cpu

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "narae/backend/cpu/batch_norm_blocked.h"
 #include "narae/backend/cpu/folds.h"
 #include "narae/core/threads.h"
 #include "narae/graph/attributes.h"
@@ -144,6 +145,10 @@ Kernel reduce(const KernelRequest& request, const Folds<T>& folds) {
 
 Kernel make_reduction(const KernelRequest& request) {
   if (request.inputs[0].shape.count() == 0) return {};
+  if (const auto blocks = channel_blocks(request.input_layout(0))) {
+    const bool of_each_image = attributes_as<ReduceAttributes>(request.attributes).axes == 0b1100;
+    return of_each_image ? make_blocked_plane_sum(*blocks) : make_blocked_channel_sum(*blocks);
+  }
   if (request.inputs[0].dtype == DType::f32) return reduce(request, folds_f32(request.op->name));
   if (request.inputs[0].dtype == DType::f64) return reduce(request, folds_f64(request.op->name));
   return {};

@@ -180,6 +180,47 @@ void pow_tile(const void* a, const void* b, const void*, void* out, std::size_t 
   }
 }
 
+// Between bytes and 32-bit numbers; double goes through float-sized integers.
+template <class T>
+void load_mask(const bool* from, T* to, std::size_t n) {
+  const hn::ScalableTag<T> d;
+  const hn::Rebind<std::int32_t, decltype(d)> integers;
+  const hn::Rebind<std::uint8_t, decltype(d)> bytes;
+  const std::size_t lanes = hn::Lanes(d);
+  const auto* p = reinterpret_cast<const std::uint8_t*>(from);
+  std::size_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    const auto number = hn::PromoteTo(integers, hn::LoadU(bytes, p + i));
+    if constexpr (sizeof(T) == 4)
+      hn::StoreU(hn::ConvertTo(d, number), d, to + i);
+    else
+      hn::StoreU(hn::PromoteTo(d, number), d, to + i);
+  }
+  for (; i < n; ++i) to[i] = from[i] ? T(1) : T(0);
+}
+
+template <class T>
+void store_mask(const T* from, bool* to, std::size_t n) {
+  const hn::ScalableTag<T> d;
+  const hn::Rebind<std::int32_t, decltype(d)> integers;
+  const hn::Rebind<std::uint8_t, decltype(d)> bytes;
+  const std::size_t lanes = hn::Lanes(d);
+  auto* p = reinterpret_cast<std::uint8_t*>(to);
+  std::size_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    if constexpr (sizeof(T) == 4)
+      hn::StoreU(hn::DemoteTo(bytes, hn::ConvertTo(integers, hn::LoadU(d, from + i))), bytes, p + i);
+    else
+      hn::StoreU(hn::DemoteTo(bytes, hn::DemoteTo(integers, hn::LoadU(d, from + i))), bytes, p + i);
+  }
+  for (; i < n; ++i) to[i] = from[i] != T(0);
+}
+
+const MaskFunctions& masks() {
+  static constexpr MaskFunctions table = {load_mask<float>, load_mask<double>, store_mask<float>, store_mask<double>};
+  return table;
+}
+
 template <class F>
 constexpr TileEntry one(std::string_view op, int cost) {
   return {op, unary_tile<float, F>, unary_tile<double, F>, cost};
@@ -241,7 +282,12 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace narae::cpu {
 
+HWY_EXPORT(masks);
 HWY_EXPORT(table);
+
+const MaskFunctions& mask_functions() {
+  return HWY_DYNAMIC_DISPATCH(masks)();
+}
 
 std::span<const TileEntry> tile_functions() {
   static const std::span<const TileEntry> chosen = HWY_DYNAMIC_DISPATCH(table)();

@@ -16,6 +16,15 @@ struct TileEntry {
   int cost;  ///< relative to an addition
 };
 
+/// Masks are bytes in memory and numbers, 0 and 1, in tiles.
+struct MaskFunctions {
+  void (*load_f32)(const bool* from, float* to, std::size_t n);
+  void (*load_f64)(const bool* from, double* to, std::size_t n);
+  void (*store_f32)(const float* from, bool* to, std::size_t n);
+  void (*store_f64)(const double* from, bool* to, std::size_t n);
+};
+[[nodiscard]] const MaskFunctions& mask_functions();
+
 /// The functions for the vector instructions of this machine.
 [[nodiscard]] std::span<const TileEntry> tile_functions();
 

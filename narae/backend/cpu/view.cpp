@@ -3,8 +3,10 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <utility>
 #include <vector>
 
+#include "narae/backend/cpu/channel_blocks.h"
 #include "narae/backend/cpu/strided_copy.h"
 #include "narae/core/threads.h"
 #include "narae/graph/attributes.h"
@@ -47,6 +49,13 @@ Kernel make_flip(const KernelRequest& request) {
   return make_strided_copy(shape, strides, start, size_of(request.results[0].dtype));
 }
 
+// A value as it lies in memory: row-major, or with channels in blocks as (batch, blocks, height, width, block), whose
+// axes but the channels have the numbers that they have in row-major order.
+Signature in_memory(const Signature& value, Layout layout) {
+  const auto b = channel_blocks(layout);
+  return b ? Signature{value.dtype, {b->batch, b->blocks, b->height, b->width, b->block}} : value;
+}
+
 // A shape seen as (outer, length, inner) around one axis; sizes in bytes.
 struct AxisBytes {
   std::int64_t outer = 1, length, inner;
@@ -76,10 +85,29 @@ void in_ranges(std::int64_t count, std::int64_t bytes, const Visit& visit) {
   parallel_for(count, std::max<std::int64_t>(1, copy_grain_bytes / std::max<std::int64_t>(bytes, 1)), visit);
 }
 
-Kernel make_slice(const KernelRequest& request) {
-  const auto a = attributes_as<SliceAttributes>(request.attributes);
-  const AxisBytes x(request.inputs[0], a.axis);
-  if (request.results[0].shape.count() == 0) return {};
+// Channels start, start + 1, ... of channels in blocks. Whole blocks are as far apart as their channels are in
+// row-major order, so that a slice that starts with one is a plain copy.
+Kernel make_blocked_slice(const ChannelBlocks& x, const SliceAttributes& a, Kernel copy) {
+  return {.run = [x, a, copy = std::move(copy.run)](const KernelArguments& at) {
+    const std::int64_t start = slice_start(at, x.channels(), a);
+    if (start % x.block == 0) return copy(at);
+    const auto place = [&](std::int64_t channel) { return channel / x.block * x.plane() + channel % x.block; };
+    parallel_for(x.batch, 1, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t n = begin; n < end; ++n) {
+        for (std::int64_t c = 0; c < a.length; ++c) {
+          const float* from = at.in<float>(0) + n * x.channels() * x.pixels() + place(start + c);
+          float* to = at.out<float>(0) + n * a.length * x.pixels() + place(c);
+          for (std::int64_t p = 0; p < x.pixels(); ++p) to[p * x.block] = from[p * x.block];
+        }
+      }
+    });
+  }};
+}
+
+// Along an axis of x as it is given.
+Kernel make_slice_of(const Signature& whole, const Shape& result, const SliceAttributes& a) {
+  const AxisBytes x(whole, a.axis);
+  if (result.count() == 0) return {};
   return {.run = [a, x](const KernelArguments& at) {
     const std::int64_t start = slice_start(at, x.length, a);
     const std::byte* from = at.inputs[0] + start * x.inner;
@@ -97,9 +125,18 @@ Kernel make_slice(const KernelRequest& request) {
   }};
 }
 
+Kernel make_slice(const KernelRequest& request) {
+  const auto a = attributes_as<SliceAttributes>(request.attributes);
+  const Signature& x = request.inputs[0];
+  const Shape& y = request.results[0].shape;
+  const auto blocks = channel_blocks(request.input_layout(0));
+  if (blocks && a.axis == 1) return make_blocked_slice(*blocks, a, make_slice_of(x, y, a));
+  return make_slice_of(in_memory(x, request.input_layout(0)), y, a);
+}
+
 Kernel make_slice_scatter(const KernelRequest& request) {
   const auto a = attributes_as<SliceAttributes>(request.attributes.first(3));
-  const AxisBytes y(request.results[0], a.axis);
+  const AxisBytes y(in_memory(request.results[0], request.result_layout(0)), a.axis);
   if (request.results[0].shape.count() == 0 || request.inputs[0].shape.count() == 0) return {};
   return {.run = [a, y](const KernelArguments& at) {
     const std::int64_t start = slice_start(at, y.length, a);
@@ -122,10 +159,10 @@ Kernel make_slice_scatter(const KernelRequest& request) {
 
 Kernel make_concat(const KernelRequest& request) {
   const std::int64_t axis = attributes_as<AxisAttributes>(request.attributes).axis;
-  const AxisBytes y(request.results[0], axis);
+  const AxisBytes y(in_memory(request.results[0], request.result_layout(0)), axis);
   std::vector<std::int64_t> runs;
-  for (const Signature& input : request.inputs) {
-    const AxisBytes x(input, axis);
+  for (std::size_t k = 0; k < request.inputs.size(); ++k) {
+    const AxisBytes x(in_memory(request.inputs[k], request.input_layout(k)), axis);
     runs.push_back(x.length * x.inner);
   }
   if (request.results[0].shape.count() == 0) return {};
@@ -147,6 +184,22 @@ template <class T>
 struct Pad {
   Shape x, y;
   std::vector<std::int64_t> before;
+
+  // Axes without margins are joined to those in front of them.
+  Pad(const Shape& from, const Shape& to, const std::vector<std::int64_t>& margins) {
+    for (int i = 0; i < to.rank(); ++i) {
+      const std::int64_t margin = margins[static_cast<std::size_t>(i)];
+      if (i == 0 || margin != 0 || from[i] != to[i]) {
+        x.push_back(from[i]);
+        y.push_back(to[i]);
+        before.push_back(margin);
+        continue;
+      }
+      x.set(x.rank() - 1, x[-1] * from[i]);
+      y.set(y.rank() - 1, y[-1] * to[i]);
+      before.back() *= to[i];
+    }
+  }
 
   void run(const KernelArguments& at) const {
     const T value = *at.in<T>(1);
@@ -186,8 +239,15 @@ struct Pad {
 
 template <class T>
 Kernel pad_of(const KernelRequest& request) {
-  const auto pad = std::make_shared<Pad<T>>(Pad<T>{request.inputs[0].shape, request.results[0].shape, {}});
-  for (std::size_t i = 0; i < request.attributes.size(); i += 2) pad->before.push_back(request.attributes[i]);
+  std::vector<std::int64_t> before;
+  for (std::size_t i = 0; i < request.attributes.size(); i += 2) before.push_back(request.attributes[i]);
+  if (const auto blocks = channel_blocks(request.input_layout(0))) {
+    before[1] /= blocks->block;
+    before.push_back(0);
+  }
+  const auto pad =
+      std::make_shared<const Pad<T>>(in_memory(request.inputs[0], request.input_layout(0)).shape,
+                                     in_memory(request.results[0], request.result_layout(0)).shape, before);
   return {.run = [pad](const KernelArguments& at) { pad->run(at); }};
 }
 

@@ -26,6 +26,26 @@ struct Channels {
   }
 };
 
+// x -> (mean, biased variance)
+Kernel make_statistics(const KernelRequest& request) {
+  const Channels channels(request.inputs[0].shape);
+  return for_floating(request.results[0].dtype, [&](auto zero) {
+    using T = decltype(zero);
+    return Kernel{.run = [channels](const KernelArguments& at) {
+      const T* x = at.in<T>(0);
+      for (std::int64_t c = 0; c < channels.channels; ++c) {
+        double sum = 0;
+        channels.for_each(c, [&](std::int64_t i) { sum += x[i]; });
+        const double mean = sum / channels.per_channel();
+        double squares = 0;
+        channels.for_each(c, [&](std::int64_t i) { squares += (x[i] - mean) * (x[i] - mean); });
+        at.out<T>(0)[c] = static_cast<T>(mean);
+        at.out<T>(1)[c] = static_cast<T>(squares / channels.per_channel());
+      }
+    }};
+  });
+}
+
 // (x, gamma, beta, eps) -> (y, mean, biased variance)
 Kernel make_batch_norm(const KernelRequest& request) {
   const Channels channels(request.inputs[0].shape);
@@ -162,6 +182,7 @@ Kernel make_layer_norm_gradient(const KernelRequest& request) {
   });
 }
 
+const DefineKernel batch_norm_statistics(reference_backend(), "batch_norm_statistics", make_statistics);
 const DefineKernel batch_norm(reference_backend(), "batch_norm", make_batch_norm);
 const DefineKernel batch_norm_gradient(reference_backend(), "batch_norm_gradient", make_batch_norm_gradient);
 const DefineKernel layer_norm(reference_backend(), "layer_norm", make_layer_norm);
