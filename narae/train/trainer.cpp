@@ -3,6 +3,7 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <ctime>
 #include <memory>
@@ -30,16 +31,27 @@ using Clock = std::chrono::steady_clock;
 constexpr std::string_view results_header = "epoch,step,train_loss,train_accuracy,val_loss,val_accuracy,lr,seconds\n";
 constexpr std::string_view steps_header = "step,epoch,loss,lr,grad_norm\n";
 
+// "features,fc.weight" taken apart at the commas.
+std::vector<std::string> patterns_of(std::string_view list) {
+  std::vector<std::string> patterns;
+  while (!list.empty()) {
+    const std::size_t comma = std::min(list.find(','), list.size());
+    if (comma > 0) patterns.emplace_back(list.substr(0, comma));
+    list.remove_prefix(std::min(comma + 1, list.size()));
+  }
+  return patterns;
+}
+
 std::shared_ptr<nn::Module> make_network(const Recipe& recipe, const models::ModelConfig& config) {
   manual_seed(static_cast<std::uint64_t>(recipe.train.seed));
   std::shared_ptr<nn::Module> model = models::make_model(config.model);
-  if (!recipe.train.weights.empty()) load_weights(recipe.train.weights, *model);
-  std::string_view rest = recipe.train.freeze;
-  while (!rest.empty()) {
-    const std::size_t comma = rest.find(',');
-    if (const std::string pattern(rest.substr(0, comma)); !pattern.empty()) model->freeze(pattern);
-    rest.remove_prefix(comma == std::string_view::npos ? rest.size() : comma + 1);
+  const TrainRecipe& train = recipe.train;
+  if (!train.weights.empty()) {
+    load_weights(train.weights, *model, patterns_of(train.fresh));
+  } else if (!train.fresh.empty()) {
+    throw UsageError("train.fresh = '" + train.fresh + "' says what train.weights is not read for, but there is none");
   }
+  for (const std::string& pattern : patterns_of(train.freeze)) model->freeze(pattern);
   if (model->parameters().empty()) {
     throw UsageError("train.freeze = '" + recipe.train.freeze + "' leaves no parameter to be trained");
   }
@@ -96,14 +108,14 @@ class Trainer {
     for (const auto& [image, label] : loader_) {
       const double lr = rate_(state_.step);
       optimizer_->set_lr(lr);
-      const Tensor logits = (*model_)(image);
-      const Tensor loss = classification_loss(recipe_.train, logits, label, true);
+      const std::vector<nn::TrainingOutput> outputs = model_->training_outputs(image);
+      const Tensor loss = training_loss(recipe_.train, outputs, label);
       const Tensor penalty = loss_penalty(recipe_.train, parameters_);
       const optim::StepResult result = optimizer_->step(grad(penalty.defined() ? loss + penalty : loss, parameters_));
       if (!result.applied) stop_at_non_finite(epoch, result.first_non_finite);
 
       ++state_.step;
-      state_.epoch_tally.add(loss.item(), logits.array(), label);
+      state_.epoch_tally.add(loss.item(), outputs.front().logits.array(), label);
       steps_->write(fmt::format("{},{},{},{},{}\n", state_.step, epoch + 1, loss.item(), lr, result.gradient_norm()));
       progress_.step(loader_.state().batch, state_.epoch_tally.scores().loss);
       // At an epoch's last batch its end follows at once, with a checkpoint of its own.
