@@ -42,12 +42,14 @@ struct Conv2dAttributes {
   std::int64_t groups;
   std::int64_t extent[2];
 };
-/// Pooling and its gradients; `extent` as for convolutions.
+/// Pooling and its gradients; `extent` as for convolutions. With `ceil_mode` 1 a last window may reach beyond the
+/// padded input.
 struct Pool2dAttributes {
   std::int64_t kernel[2];
   std::int64_t stride[2];
   std::int64_t padding[2];
   std::int64_t count_include_pad;
+  std::int64_t ceil_mode;
   std::int64_t extent[2];
 };
 /// sort along an axis.
@@ -62,7 +64,15 @@ struct CumsumAttributes {
 struct CrossEntropyAttributes {
   std::int64_t ignore_index;
 };
-/// layer_norm: over the last `axes` axes.
+/// local_response_norm: over `size` neighbouring channels.
+struct LocalResponseNormAttributes {
+  std::int64_t size;
+};
+/// group_norm: the channels in `groups` parts.
+struct GroupNormAttributes {
+  std::int64_t groups;
+};
+/// layer_norm and rms_norm: over the last `axes` axes.
 struct LayerNormAttributes {
   std::int64_t axes;
 };

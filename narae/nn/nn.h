@@ -13,3 +13,4 @@
 #include "narae/nn/norm.h"
 #include "narae/nn/pool.h"
 #include "narae/nn/sequential.h"
+#include "narae/nn/squeeze_excitation.h"

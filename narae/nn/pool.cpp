@@ -12,6 +12,7 @@ std::string details_of(Size2d kernel, const Options& options) {
   std::string text = "kernel " + text_of(kernel);
   if (options.stride.value_or(kernel) != kernel) text += ", stride " + text_of(*options.stride);
   if (options.padding != Size2d(0)) text += ", padding " + text_of(options.padding);
+  if (options.ceil_mode) text += ", ceil mode";
   return text;
 }
 

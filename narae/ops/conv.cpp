@@ -5,6 +5,7 @@
 #include "narae/graph/attributes.h"
 #include "narae/ops/elementwise.h"
 #include "narae/ops/reduce.h"
+#include "narae/ops/rules.h"
 #include "narae/ops/view.h"
 
 namespace narae {
@@ -179,6 +180,60 @@ Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& b, const Conv2dOpt
                                .groups = options.groups,
                                .extent = {0, 0}};
   return b.defined() ? apply(conv2d_bias_op, {x, w, b}, words_of(words)) : apply(conv2d_op, {x, w}, words_of(words));
+}
+
+namespace {
+
+// The shape of the result of a transposed convolution; checks everything but the types.
+Shape transposed_shape(const Shape& x, const Shape& w, const Conv2dAttributes& a, Size2d output_padding) {
+  constexpr const char* op = "conv_transpose2d";
+  if (x.rank() != 4 || w.rank() != 4) {
+    fail(op, x, w, "(batch, channels, height, width) and (channels, filters / groups, height, width) are needed");
+  }
+  if (w[0] != x[1]) fail(op, x, w, "w is for " + std::to_string(w[0]) + " channels, x has " + std::to_string(x[1]));
+  if (a.groups < 1 || x[1] % a.groups != 0) {
+    fail(op, x, w, std::to_string(a.groups) + " groups do not divide the channels evenly");
+  }
+  Shape result{x[0], w[1] * a.groups, 0, 0};
+  for (int i = 0; i < 2; ++i) {
+    const std::int64_t extra = i == 0 ? output_padding.height : output_padding.width;
+    if (a.stride[i] < 1 || a.dilation[i] < 1 || a.padding[i] < 0) {
+      fail(op, x, w, "stride and dilation must be at least 1, padding at least 0");
+    }
+    if (extra < 0 || extra >= a.stride[i]) {
+      fail(op, x, w,
+           "an output padding of " + std::to_string(extra) + " is not between 0 and the stride, " +
+               std::to_string(a.stride[i]) + ", less 1");
+    }
+    const std::int64_t extent =
+        (x[i + 2] - 1) * a.stride[i] - 2 * a.padding[i] + a.dilation[i] * (w[i + 2] - 1) + extra + 1;
+    if (extent < 1) fail(op, x, w, "the padding of " + std::to_string(a.padding[i]) + " leaves nothing of the result");
+    result.set(i + 2, extent);
+  }
+  return result;
+}
+
+}  // namespace
+
+Tensor conv_transpose2d(const Tensor& x, const Tensor& w, const Tensor& b, const ConvTranspose2dOptions& options) {
+  rules::require_defined("conv_transpose2d", x, 1);
+  rules::require_defined("conv_transpose2d", w, 2);
+  const Conv2dAttributes words{.stride = {options.stride.height, options.stride.width},
+                               .padding = {options.padding.height, options.padding.width},
+                               .dilation = {options.dilation.height, options.dilation.width},
+                               .groups = options.groups,
+                               .extent = {0, 0}};
+  const Node* const types[] = {x.read(), w.read()};
+  require_types("conv_transpose2d", types);
+  const Shape shape = transposed_shape(x.shape(), w.shape(), words, options.output_padding);
+  const Tensor y = input_gradient(x, w, shape, words);
+  if (!b.defined()) return y;
+  if (b.dtype() != x.dtype() || !(b.shape() == Shape{shape[1]})) {
+    throw Error("conv_transpose2d: the bias is " + std::string(name_of(b.dtype())) + " " + to_string(b.shape()) +
+                ", x " + std::string(name_of(x.dtype())) + ", w " + to_string(w.shape()) +
+                ": one number of x's type for each of " + std::to_string(shape[1]) + " filters is needed");
+  }
+  return y + reshape(b, Shape{1, shape[1], 1, 1});
 }
 
 }  // namespace narae

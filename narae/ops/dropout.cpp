@@ -67,6 +67,35 @@ Tensor dropout(const Tensor& x, double p) {
   return dropout(x, scalar(p, x.dtype()), key.seed, key.counter);
 }
 
+namespace {
+
+// x with one draw for each element of its first `axes` axes.
+Tensor drop_leading(const char* op, const Tensor& x, int axes, double p) {
+  if (!x.defined() || x.rank() < axes) {
+    throw Error(std::string(op) + ": x has shape " + (x.defined() ? to_string(x.shape()) : "(undefined)") + "; " +
+                (axes == 2 ? "(batch, channels, ...)" : "(batch, ...)") + " is needed");
+  }
+  if (!is_floating(x.dtype())) {
+    throw Error(std::string(op) + ": x is " + std::string(name_of(x.dtype())) + ", not floating");
+  }
+  if (!(p >= 0 && p <= 1)) {
+    throw Error(std::string(op) + ": the rate " + std::to_string(p) + " is not between 0 and 1");
+  }
+  Shape shape;
+  for (int i = 0; i < x.rank(); ++i) shape.push_back(i < axes ? x.size(i) : 1);
+  return x * dropout(ones(shape, x.dtype()), p);
+}
+
+}  // namespace
+
+Tensor dropout2d(const Tensor& x, double p) {
+  return drop_leading("dropout2d", x, 2, p);
+}
+
+Tensor stochastic_depth(const Tensor& x, double p, StochasticDepthMode mode) {
+  return drop_leading("stochastic_depth", x, mode == StochasticDepthMode::row ? 1 : 0, p);
+}
+
 Tensor dropout(const Tensor& x, const Tensor& p, const Tensor& seed, const Tensor& counter) {
   return apply(dropout_op, {x, p, seed, counter});
 }

@@ -4,53 +4,21 @@
 
 #include "narae/graph/attributes.h"
 #include "narae/ops/elementwise.h"
+#include "narae/ops/norm_rules.h"
 #include "narae/ops/reduce.h"
 #include "narae/ops/view.h"
 
 namespace narae {
 namespace {
 
+using namespace normalisation;
 using Inputs = std::span<const Node* const>;
-
-void require_one_type(const char* op, Inputs inputs) {
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
-    if (!is_floating(inputs[i]->dtype) || inputs[i]->dtype != inputs[0]->dtype) {
-      throw Error(std::string(op) + ": argument " + std::to_string(i + 1) + " is " +
-                  std::string(name_of(inputs[i]->dtype)) + ", x " + std::string(name_of(inputs[0]->dtype)) +
-                  "; one floating type is needed, cast one of them");
-    }
-  }
-}
-
-void require_shape(const char* op, const char* argument, const Shape& shape, const Shape& wanted, const Shape& x) {
-  if (shape == wanted) return;
-  throw Error(std::string(op) + ": " + argument + " has shape " + to_string(shape) + ", x " + to_string(x) + "; " +
-              to_string(wanted) + " is needed");
-}
 
 // --- batch norm: statistics of each channel of (batch, channels, ...)
 
-// (1, channels, 1, ...) -> the shape of x
-Tensor over_channels(const Tensor& statistic, const Tensor& x) {
-  Shape shape;
-  for (int i = 0; i < x.rank(); ++i) shape.push_back(i == 1 ? x.size(1) : 1);
-  return broadcast_to(reshape(statistic, shape), x.shape());
-}
-
-Axes all_but_channels(const Tensor& x) {
-  Shape axes;
-  for (int i = 0; i < x.rank(); ++i)
-    if (i != 1) axes.push_back(i);
-  return {axes.dims()};
-}
-
-double per_channel(const Tensor& x) {
-  return static_cast<double>(x.count()) / static_cast<double>(x.size(1));
-}
-
 Signature infer_batch_norm(Inputs inputs, Attributes, int k) {
   constexpr const char* op = "batch_norm";
-  require_one_type(op, inputs);
+  require_floating(op, inputs);
   const Shape& x = inputs[0]->shape;
   if (x.rank() < 2) throw Error("batch_norm: x has shape " + to_string(x) + "; (batch, channels, ...) is needed");
   const Shape channels{x[1]};
@@ -64,7 +32,7 @@ Signature infer_batch_norm(Inputs inputs, Attributes, int k) {
 // (x, gamma, mean, variance, eps, dy) -> (dx, dgamma, dbeta)
 Signature infer_batch_norm_gradient(Inputs inputs, Attributes, int k) {
   constexpr const char* op = "batch_norm_gradient";
-  require_one_type(op, inputs);
+  require_floating(op, inputs);
   const Shape& x = inputs[0]->shape;
   if (x.rank() < 2) throw Error("batch_norm_gradient: x has shape " + to_string(x));
   const Shape channels{x[1]};
@@ -117,10 +85,6 @@ const Op& batch_norm_gradient_op = define_op({.name = "batch_norm_gradient",
                                               .infer = infer_batch_norm_gradient,
                                               .compose = compose_batch_norm_gradient});
 
-void add_to(Tensor& sum, const Tensor& part) {
-  sum = sum.defined() ? sum + part : part;
-}
-
 void batch_norm_gradient(const GradientCase& at, std::span<Tensor> out) {
   const auto& x = at.inputs[0];
   const auto& gamma = at.inputs[1];
@@ -146,24 +110,14 @@ void batch_norm_gradient(const GradientCase& at, std::span<Tensor> out) {
 
 // --- layer norm: statistics of each row, the last axes
 
-Shape leading(const Shape& x, std::int64_t axes) {
-  return Shape(x.dims().first(static_cast<std::size_t>(x.rank() - axes)));
-}
-Shape trailing(const Shape& x, std::int64_t axes) {
-  return Shape(x.dims().last(static_cast<std::size_t>(axes)));
-}
-
-void require_rows(const char* op, const Shape& x, std::int64_t axes) {
-  if (axes < 1 || axes > x.rank()) {
-    throw Error(std::string(op) + ": x has shape " + to_string(x) + "; can't normalise its last " +
-                std::to_string(axes) + " axes");
-  }
+std::int64_t axes_of(Attributes attributes) {
+  return attributes_as<LayerNormAttributes>(attributes).axes;
 }
 
 Signature infer_layer_norm(Inputs inputs, Attributes attributes, int k) {
   constexpr const char* op = "layer_norm";
-  require_one_type(op, inputs);
-  const std::int64_t axes = attributes_as<LayerNormAttributes>(attributes).axes;
+  require_floating(op, inputs);
+  const std::int64_t axes = axes_of(attributes);
   const Shape& x = inputs[0]->shape;
   require_rows(op, x, axes);
   require_shape(op, "gamma", inputs[1]->shape, trailing(x, axes), x);
@@ -175,8 +129,8 @@ Signature infer_layer_norm(Inputs inputs, Attributes attributes, int k) {
 // (x, gamma, mean, rstd, dy) -> (dx, dgamma, dbeta)
 Signature infer_layer_norm_gradient(Inputs inputs, Attributes attributes, int k) {
   constexpr const char* op = "layer_norm_gradient";
-  require_one_type(op, inputs);
-  const std::int64_t axes = attributes_as<LayerNormAttributes>(attributes).axes;
+  require_floating(op, inputs);
+  const std::int64_t axes = axes_of(attributes);
   const Shape& x = inputs[0]->shape;
   require_rows(op, x, axes);
   require_shape(op, "gamma", inputs[1]->shape, trailing(x, axes), x);
@@ -186,36 +140,9 @@ Signature infer_layer_norm_gradient(Inputs inputs, Attributes attributes, int k)
   return {inputs[0]->dtype, k == 0 ? x : trailing(x, axes)};
 }
 
-// Of a tensor like x: its last axes, and those before them.
-struct RowAxes {
-  RowAxes(const Tensor& x, Attributes attributes) : x(x) {
-    const std::int64_t axes = attributes_as<LayerNormAttributes>(attributes).axes;
-    Shape outer;
-    Shape inner;
-    kept = x.shape();
-    for (int i = 0; i < x.rank(); ++i) {
-      (i < x.rank() - axes ? outer : inner).push_back(i);
-      if (i >= x.rank() - axes) kept.set(i, 1);
-    }
-    rows = Axes(outer.dims());
-    elements = Axes(inner.dims());
-    length = static_cast<double>(trailing(x.shape(), axes).count());
-  }
-  // A statistic of each row, repeated over the row.
-  [[nodiscard]] Tensor over_rows(const Tensor& statistic) const {
-    return broadcast_to(reshape(statistic, kept), x.shape());
-  }
-
-  const Tensor& x;
-  Axes rows;
-  Axes elements;
-  Shape kept;
-  double length;
-};
-
 std::vector<Tensor> compose_layer_norm(std::span<const Tensor> inputs, Attributes attributes) {
   const Tensor& x = inputs[0];
-  const RowAxes at(x, attributes);
+  const RowAxes at(x, axes_of(attributes));
   const Tensor mean = narae::mean(x, at.elements);
   const Tensor centred = x - at.over_rows(mean);
   const Tensor rstd = rsqrt(narae::mean(square(centred), at.elements) + inputs[3]);
@@ -228,7 +155,7 @@ std::vector<Tensor> compose_layer_norm(std::span<const Tensor> inputs, Attribute
 std::vector<Tensor> compose_layer_norm_gradient(std::span<const Tensor> inputs, Attributes attributes) {
   const Tensor& x = inputs[0];
   const Tensor& dy = inputs[4];
-  const RowAxes at(x, attributes);
+  const RowAxes at(x, axes_of(attributes));
   const Tensor rstd = at.over_rows(inputs[3]);
   const Tensor h = (x - at.over_rows(inputs[2])) * rstd;
   const Tensor g = dy * broadcast_to(inputs[1], x.shape());
@@ -258,7 +185,7 @@ void layer_norm_gradient(const GradientCase& at, std::span<Tensor> out) {
   const auto& gamma = at.inputs[1];
   const auto& mean = at.results[1];
   const auto& rstd = at.results[2];
-  const RowAxes axes(x, at.attributes);
+  const RowAxes axes(x, axes_of(at.attributes));
   const Tensor centred = x - axes.over_rows(mean);
   const Tensor cubed = square(rstd) * rstd;  // drstd / dvariance = drstd / deps = -rstd^3 / 2
   if (at.cotangents[0].defined()) {
@@ -278,11 +205,6 @@ void layer_norm_gradient(const GradientCase& at, std::span<Tensor> out) {
   const Tensor slope = at.cotangents[2] * cubed;
   if (at.needs[0]) add_to(out[0], -(axes.over_rows(slope / axes.length) * centred));
   if (at.needs[3]) add_to(out[3], -0.5 * sum(slope));
-}
-
-Tensor eps_of(const char* op, const Tensor& x, double eps) {
-  if (!x.defined()) throw Error(std::string(op) + ": x is undefined");
-  return scalar(eps, x.dtype());
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "narae/ops/dropout.h"
 #include "narae/ops/elementwise.h"
 #include "narae/ops/index.h"
+#include "narae/ops/local_response_norm.h"
 #include "narae/ops/matmul.h"
 #include "narae/ops/norm.h"
 #include "narae/ops/pool.h"

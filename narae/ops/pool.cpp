@@ -27,6 +27,14 @@ Shape with_plane(const Shape& shape, std::int64_t height, std::int64_t width) {
   return {shape[0], shape[1], height, width};
 }
 
+// Windows that start at 0, stride, 2 stride, ... of an axis that has `room` left behind the first. Rounded up, one more
+// that is cut off at the end, unless it would start in the padding behind the input (at `end`).
+std::int64_t windows_along(std::int64_t room, std::int64_t end, std::int64_t stride, bool ceil_mode) {
+  const std::int64_t whole = room / stride + 1;
+  const bool one_more = ceil_mode && room % stride != 0 && whole * stride < end;
+  return one_more ? whole + 1 : whole;
+}
+
 Shape pooled_shape(const char* op, const Shape& x, const Pool2dAttributes& a) {
   Shape result = x;
   for (int i = 0; i < 2; ++i) {
@@ -40,7 +48,7 @@ Shape pooled_shape(const char* op, const Shape& x, const Pool2dAttributes& a) {
     }
     const std::int64_t room = x[i + 2] + 2 * a.padding[i] - a.kernel[i];
     if (room < 0) fail("the kernel is larger than the padded input");
-    result.set(i + 2, room / a.stride[i] + 1);
+    result.set(i + 2, windows_along(room, x[i + 2] + a.padding[i], a.stride[i], a.ceil_mode != 0));
   }
   return result;
 }
@@ -192,25 +200,30 @@ void adaptive_avg_gradient_gradient(const GradientCase& at, std::span<Tensor> ou
   if (at.needs[0]) out[0] = apply(adaptive_avg_op, {at.cotangents[0]}, {dy[2], dy[3]});
 }
 
-Pool2dAttributes attributes_of(Size2d kernel, Size2d stride, Size2d padding, bool count_include_pad) {
+template <class Options>
+Pool2dAttributes attributes_of(Size2d kernel, const Options& options) {
+  const Size2d stride = options.stride.value_or(kernel);
   return {.kernel = {kernel.height, kernel.width},
           .stride = {stride.height, stride.width},
-          .padding = {padding.height, padding.width},
-          .count_include_pad = count_include_pad ? 1 : 0,
+          .padding = {options.padding.height, options.padding.width},
+          .count_include_pad = 0,
+          .ceil_mode = options.ceil_mode ? 1 : 0,
           .extent = {0, 0}};
+}
+
+Tensor max_pool(const Tensor& x, Size2d kernel, const MaxPool2dOptions& options) {
+  return apply(max_pool_op, {x}, words_of(attributes_of(kernel, options)));
 }
 
 }  // namespace
 
 MaxPool2dResult max_pool2d_with_indices(const Tensor& x, Size2d kernel, const MaxPool2dOptions& options) {
-  const auto words = attributes_of(kernel, options.stride.value_or(kernel), options.padding, false);
-  const Tensor pooled = apply(max_pool_op, {x}, words_of(words));
+  const Tensor pooled = max_pool(x, kernel, options);
   return {output(pooled, 0), output(pooled, 1)};
 }
 
 Tensor max_pool2d(const Tensor& x, Size2d kernel, const MaxPool2dOptions& options) {
-  const auto words = attributes_of(kernel, options.stride.value_or(kernel), options.padding, false);
-  return output(apply(max_pool_op, {x}, words_of(words)), 0);
+  return output(max_pool(x, kernel, options), 0);
 }
 
 Tensor max_unpool2d(const Tensor& y, const Tensor& indices, Size2d size) {
@@ -218,7 +231,8 @@ Tensor max_unpool2d(const Tensor& y, const Tensor& indices, Size2d size) {
 }
 
 Tensor avg_pool2d(const Tensor& x, Size2d kernel, const AvgPool2dOptions& options) {
-  const auto words = attributes_of(kernel, options.stride.value_or(kernel), options.padding, options.count_include_pad);
+  auto words = attributes_of(kernel, options);
+  words.count_include_pad = options.count_include_pad ? 1 : 0;
   return apply(avg_pool_op, {x}, words_of(words));
 }
 

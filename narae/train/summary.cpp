@@ -81,6 +81,10 @@ bool is_linear(const Node* node) {
 bool is_convolution(const Node* node) {
   return node->op->name == "conv2d" || node->op->name == "conv2d_bias";
 }
+// conv_transpose2d is written as the input gradient of a convolution.
+bool is_transposed_convolution(const Node* node) {
+  return node->op->name == "conv2d_input_gradient";
+}
 bool is_window(const Node* node) {
   return node->op->name == "max_pool2d" || node->op->name == "avg_pool2d";
 }
@@ -95,6 +99,10 @@ std::int64_t multiply_adds_of(const Node* node) {
     const Shape& w = node->inputs()[1]->shape;
     return node->shape.count() * w[1] * w[2] * w[3];
   }
+  if (is_transposed_convolution(node)) {
+    const Shape& w = node->inputs()[1]->shape;
+    return node->inputs()[0]->shape.count() * w[1] * w[2] * w[3];
+  }
   return 0;
 }
 
@@ -104,9 +112,10 @@ std::int64_t stored_bytes_of(const Node* node) {
   return node->shape.count() * static_cast<std::int64_t>(size_of(node->dtype));
 }
 
-// out = floor((in + 2 padding - reach) / stride) + 1: says where the floor drops something.
+// out = floor((in + 2 padding - reach) / stride) + 1: says where the quotient is rounded.
 std::string stride_note(const Node* node) {
   std::string notes[2];
+  const bool rounds_up = is_window(node) && attributes_as<Pool2dAttributes>(node->attributes()).ceil_mode != 0;
   const Shape& x = node->inputs()[0]->shape;
   for (int i = 0; i < 2; ++i) {
     std::int64_t stride = 1;
@@ -125,8 +134,8 @@ std::string stride_note(const Node* node) {
     }
     const std::int64_t room = x[i + 2] + 2 * padding - reach;
     if (room % stride != 0) {
-      notes[i] = fmt::format("stride {} does not divide {} + 2*{} - {} = {}, rounded down", stride, x[i + 2], padding,
-                             reach, room);
+      notes[i] = fmt::format("stride {} does not divide {} + 2*{} - {} = {}, rounded {}", stride, x[i + 2], padding,
+                             reach, room, rounds_up ? "up" : "down");
     }
   }
   if (notes[0] == notes[1]) return notes[0];

@@ -4,49 +4,12 @@
 #include <thread>
 
 #include "narae/core/error.h"
-#include "tests/backend/kernel_case.h"
+#include "tests/backend/kernel_test.h"
 
 namespace narae::testing {
 namespace {
 
-// Sums of n terms: rounding grows at most with n; the reference sums in double.
-double sum_tolerance(DType t, std::int64_t n) {
-  return (t == DType::f32 ? 1.2e-7 : 2.3e-16) * (4 + static_cast<double>(n));
-}
-double tolerance(DType t) {
-  return sum_tolerance(t, 8);
-}
-
-class CpuKernels : public ::testing::TestWithParam<DType> {
- protected:
-  ~CpuKernels() override { set_thread_count(before_); }
-
-  void check(const KernelCase& c) {
-    const Kernel fast = make_kernel(cpu_backend(), c);
-    if (!fast) {
-      EXPECT_TRUE(c.may_be_absent) << c.name() << ": there is no fast kernel";
-      return;
-    }
-    const Kernel reference = make_kernel(reference_backend(), c);
-    ASSERT_TRUE(reference) << c.name();
-    const std::vector<Array> expected = run_kernel(reference, c);
-    set_thread_count(1);
-    const std::vector<Array> one = run_kernel(fast, c);
-    set_thread_count(2);
-    const std::vector<Array> two = run_kernel(fast, c);
-    for (std::size_t k = 0; k < expected.size(); ++k) {
-      expect_close(one[k], expected[k], c.tolerance, c.name() + " result " + std::to_string(k));
-      if (c.same_bits) {
-        EXPECT_TRUE(same_bits(one[k], two[k])) << c.name() << ": two threads give other bits";
-      } else {
-        expect_close(two[k], expected[k], c.tolerance, c.name() + " with two threads");
-      }
-    }
-  }
-
- private:
-  int before_ = thread_count();
-};
+class CpuKernels : public KernelTest {};
 
 INSTANTIATE_TEST_SUITE_P(Types, CpuKernels, ::testing::Values(DType::f32, DType::f64),
                          [](const auto& at) { return std::string(name_of(at.param)); });
@@ -138,53 +101,6 @@ TEST_P(CpuKernels, Conv2d) {
     a.extent[0] = g.w[0];
     a.extent[1] = g.w[1];
     run("conv2d_weight_gradient", {x, dy}, w, sum_tolerance(t, g.batch * y[0] * y[1]));
-  }
-}
-
-TEST_P(CpuKernels, Pooling) {
-  const DType t = GetParam();
-  struct Geometry {
-    std::int64_t planes[2], x[2], kernel, stride, padding, include;
-  };
-  const Geometry geometries[] = {{{2, 3}, {28, 28}, 2, 2, 0, 1},  {{1, 1}, {2, 2}, 2, 2, 0, 1},
-                                 {{64, 6}, {14, 14}, 2, 2, 0, 1}, {{2, 2}, {7, 9}, 2, 2, 0, 0},
-                                 {{1, 2}, {40, 70}, 2, 2, 0, 1},  {{2, 2}, {9, 8}, 3, 2, 1, 0},
-                                 {{1, 3}, {9, 8}, 3, 1, 1, 1},    {{0, 3}, {4, 4}, 2, 2, 0, 1}};
-  for (const Geometry& g : geometries) {
-    Pool2dAttributes a{{g.kernel, g.kernel}, {g.stride, g.stride}, {g.padding, g.padding}, g.include, {0, 0}};
-    std::int64_t y[2];
-    for (int i = 0; i < 2; ++i) y[i] = (g.x[i] + 2 * g.padding - g.kernel) / g.stride + 1;
-    const Shape in{g.planes[0], g.planes[1], g.x[0], g.x[1]};
-    const Shape out{g.planes[0], g.planes[1], y[0], y[1]};
-    const Array x = numbers(t, in);
-    check({.op = "max_pool2d", .words = words(a), .inputs = {x}, .results = {{t, out}, {DType::i32, out}}});
-    // Ties, and numbers that compare with nothing.
-    check({.op = "max_pool2d",
-           .words = words(a),
-           .inputs = {integers(t, in, 0, 3)},
-           .results = {{t, out}, {DType::i32, out}}});
-    if (x.count() != 0) {
-      check({.op = "max_pool2d",
-             .words = words(a),
-             .inputs = {poisoned(numbers(t, in))},
-             .results = {{t, out}, {DType::i32, out}}});
-    }
-    check({.op = "avg_pool2d", .words = words(a), .inputs = {x}, .results = {{t, out}}, .tolerance = tolerance(t)});
-    a.extent[0] = g.x[0];
-    a.extent[1] = g.x[1];
-    check({.op = "avg_pool2d_gradient",
-           .words = words(a),
-           .inputs = {numbers(t, out)},
-           .results = {{t, in}},
-           .tolerance = tolerance(t)});
-    // Some positions are outside of the plane.
-    const Array positions = integers(DType::i32, out, -2, g.x[0] * g.x[1] + 2);
-    check({.op = "max_unpool2d",
-           .words = {g.x[0], g.x[1]},
-           .inputs = {numbers(t, out), positions},
-           .results = {{t, in}},
-           .tolerance = tolerance(t)});
-    check({.op = "pool_select", .words = {}, .inputs = {x, positions}, .results = {{t, out}}});
   }
 }
 
@@ -310,50 +226,6 @@ TEST_P(CpuKernels, CrossEntropy) {
                .tolerance = bound});
       }
     }
-  }
-}
-
-TEST_P(CpuKernels, BatchNorm) {
-  const DType t = GetParam();
-  for (const Shape& x :
-       {Shape{4, 3}, Shape{64, 33}, Shape{2, 3, 5}, Shape{8, 4, 7, 9}, Shape{3, 2, 80, 80}, Shape{1, 2}}) {
-    const Shape c{x[1]};
-    const double bound = sum_tolerance(t, 256);
-    const Array variance = integers(t, c, 1, 4);
-    check({.op = "batch_norm",
-           .words = {},
-           .inputs = {numbers(t, x), numbers(t, c, 2), numbers(t, c, 3), scalar(t, 1e-3)},
-           .results = {{t, x}, {t, c}, {t, c}},
-           .tolerance = bound});
-    check({.op = "batch_norm_gradient",
-           .words = {},
-           .inputs = {numbers(t, x), numbers(t, c, 2), numbers(t, c, 3), variance, scalar(t, 1e-3), numbers(t, x, 4)},
-           .results = {{t, x}, {t, c}, {t, c}},
-           .tolerance = sum_tolerance(t, x.count() / x[1])});
-  }
-}
-
-TEST_P(CpuKernels, LayerNorm) {
-  const DType t = GetParam();
-  for (const auto& [x, axes] : {std::pair{Shape{3, 5}, 1},
-                                {Shape{64, 100}, 1},
-                                {Shape{2, 3, 17}, 2},
-                                {Shape{500, 67}, 1},
-                                {Shape{1, 1}, 1},
-                                {Shape{3, 9000}, 1}}) {
-    Shape rows, row;
-    for (int i = 0; i < x.rank(); ++i) (i < x.rank() - axes ? rows : row).push_back(x[i]);
-    check({.op = "layer_norm",
-           .words = {axes},
-           .inputs = {numbers(t, x), numbers(t, row, 2), numbers(t, row, 3), scalar(t, 1e-3)},
-           .results = {{t, x}, {t, rows}, {t, rows}},
-           .tolerance = sum_tolerance(t, 256)});
-    check(
-        {.op = "layer_norm_gradient",
-         .words = {axes},
-         .inputs = {numbers(t, x), numbers(t, row, 2), numbers(t, rows, 3), integers(t, rows, 1, 3), numbers(t, x, 4)},
-         .results = {{t, x}, {t, row}, {t, row}},
-         .tolerance = sum_tolerance(t, 1000)});
   }
 }
 

@@ -38,6 +38,20 @@ TEST(Layers, RefuseWhatMakesNoSense) {
   EXPECT_THROW(nn::BatchNorm2d(0), Error);
   EXPECT_THROW(nn::LayerNorm(Shape{}), Error);
   EXPECT_THROW(nn::Dropout(1.5), Error);
+  EXPECT_THROW(nn::Dropout2d(-0.1), Error);
+  EXPECT_THROW(nn::StochasticDepth(2), Error);
+  EXPECT_THROW(nn::BatchNorm2d(-1), Error);
+  EXPECT_THROW(nn::InstanceNorm2d(0), Error);
+  EXPECT_THROW(nn::GroupNorm(2, 3), Error);
+  EXPECT_THROW(nn::RMSNorm(Shape{}), Error);
+  EXPECT_THROW(nn::LocalResponseNorm(0), Error);
+  EXPECT_THROW(nn::ConvTranspose2d(3, 4, 3, {.groups = 2}), Error);
+  EXPECT_THROW(nn::SqueezeExcitation(4, 0), Error);
+  EXPECT_THROW((void)nn::InstanceNorm2d(3)(zeros({2, 3, 4})), Error);
+  EXPECT_THROW((void)nn::InstanceNorm2d(3)(zeros({2, 3, 1, 1})), Error);  // no variance
+  const nn::BatchNorm1d untracked(3, {.track_running_stats = false});
+  untracked.eval();
+  EXPECT_THROW((void)untracked(zeros({1, 3})), Error);
   EXPECT_THROW(nn::Softplus(0), Error);
   EXPECT_THROW((void)nn::BatchNorm2d(3)(zeros({2, 3})), Error);
   EXPECT_THROW((void)nn::BatchNorm1d(3)(zeros({1, 3})), Error);  // one value a channel
@@ -94,6 +108,45 @@ TEST(Dropout, TheGradientUsesTheSameMask) {
   const auto gradient = g[0].to_vector<float>();
   const auto value = y.to_vector<float>();
   for (std::size_t i = 0; i < 64; ++i) EXPECT_EQ(gradient[i], value[i] / 3);
+}
+
+// Each share of x that one number decides about is dropped or scaled as a whole.
+void expect_whole_shares(const std::vector<float>& values, std::size_t shares, float scale, std::size_t& dropped) {
+  const std::size_t size = values.size() / shares;
+  dropped = 0;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    EXPECT_EQ(values[i], values[i / size * size]);
+    EXPECT_TRUE(values[i] == 0 || std::abs(values[i] - scale) < 1e-6F) << values[i];
+    if (i % size == 0 && values[i] == 0) ++dropped;
+  }
+}
+
+TEST(Dropout2d, DropsWholeChannels) {
+  manual_seed(1);
+  const nn::Dropout2d layer(0.25);
+  std::size_t dropped = 0;
+  expect_whole_shares(layer(ones({50, 20, 3, 2})).to_vector<float>(), 1000, 4.0F / 3, dropped);
+  EXPECT_NEAR(static_cast<double>(dropped), 250, 70);  // five standard deviations
+  layer.eval();
+  EXPECT_EQ(layer(ones({1, 1, 1, 2})).to_vector<float>(), (std::vector<float>{1, 1}));
+}
+
+TEST(StochasticDepth, DropsRowsOrTheBatch) {
+  manual_seed(1);
+  std::size_t dropped = 0;
+  const nn::StochasticDepth rows(0.25);
+  expect_whole_shares(rows(ones({1000, 2, 3})).to_vector<float>(), 1000, 4.0F / 3, dropped);
+  EXPECT_NEAR(static_cast<double>(dropped), 250, 70);  // five standard deviations
+  const nn::StochasticDepth batch(0.5, StochasticDepthMode::batch);
+  std::size_t batches = 0;
+  for (int i = 0; i < 64; ++i) {
+    expect_whole_shares(batch(ones({7, 3})).to_vector<float>(), 1, 2, dropped);
+    batches += dropped;
+  }
+  EXPECT_NEAR(static_cast<double>(batches), 32, 20);  // five standard deviations
+  rows.eval();
+  EXPECT_EQ(rows(ones({2})).to_vector<float>(), (std::vector<float>{1, 1}));
+  EXPECT_EQ(nn::StochasticDepth(1)(ones({2})).to_vector<float>(), (std::vector<float>{0, 0}));
 }
 
 TEST(Sequential, RunsItsModulesInOrder) {

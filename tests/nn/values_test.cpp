@@ -1,58 +1,33 @@
 // Activations, losses and layers against PyTorch, in float64: values and gradients with random cotangents.
-#include "narae/graph/grad.h"
 #include "narae/nn/nn.h"
 #include "narae/ops/ops.h"
-#include "tests/nn/reference_values.h"
+#include "tests/nn/value_case.h"
 
 namespace narae {
 namespace {
 
 using nlohmann::json;
 using testing::reference_values;
+using testing::Tensors;
+using Case = testing::ValueCase;
 
-using Tensors = std::map<std::string, Tensor>;
-
-// One case: what goes in, under the names of the file, and what comes out. A layer puts its variables into `in`.
-struct Case {
-  std::string name;
-  json arguments;
-  Tensors in;
-  std::map<std::string, Array> parameters;
-
-  [[nodiscard]] Tensor x() const { return in.at("x"); }
-  [[nodiscard]] Tensor optional(const std::string& key) const { return in.contains(key) ? in.at(key) : Tensor(); }
-  [[nodiscard]] Size2d size(const char* key) const { return {arguments[key][0], arguments[key][1]}; }
-  [[nodiscard]] nn::Reduction reduction() const {
-    if (!arguments.contains("reduction")) return nn::Reduction::mean;
-    const std::string text = arguments["reduction"];
-    if (text == "none") return nn::Reduction::none;
-    if (text == "sum") return nn::Reduction::sum;
-    return text == "mean" ? nn::Reduction::mean : nn::Reduction::batch_mean;
-  }
-  // Loads the case's parameters into a layer and calls it.
-  [[nodiscard]] Tensor through(const nn::Module& layer, const std::string& input = "x") {
-    auto result = layer.load_state_dict(parameters, {.strict = false});
-    EXPECT_TRUE(result.unexpected.empty()) << name << ": " << result.unexpected.front();
-    for (const auto& [key, tensor] : layer.named_parameters()) in[key] = tensor;
-    return layer(in.at(input));
-  }
-};
-
-using Function = Tensors (*)(Case& c);
+nn::Reduction reduction_of(const Case& c) {
+  if (!c.arguments.contains("reduction")) return nn::Reduction::mean;
+  const std::string text = c.arguments["reduction"];
+  if (text == "none") return nn::Reduction::none;
+  if (text == "sum") return nn::Reduction::sum;
+  return text == "mean" ? nn::Reduction::mean : nn::Reduction::batch_mean;
+}
 
 template <class Layer>
 Tensors batch_norm(Case& c) {
   const std::int64_t channels = c.x().size(1);
   const Layer layer(channels, {.eps = c.arguments["eps"], .momentum = c.arguments["momentum"], .dtype = DType::f64});
-  layer.train(c.arguments["training"]);
-  Tensors out = {{"y", c.through(layer)}};
-  for (const auto& [name, buffer] : layer.named_buffers())
-    if (name != "num_batches_tracked") out[name] = buffer;
-  return out;
+  return c.through_with_statistics(layer);
 }
 
-const std::map<std::string, Function>& functions() {
-  static const std::map<std::string, Function> table = {
+const testing::ValueFunctions& functions() {
+  static const testing::ValueFunctions table = {
       {"sigmoid",
        [](Case& c) {
          return Tensors{{"y", nn::Sigmoid()(c.x())}};
@@ -99,21 +74,21 @@ const std::map<std::string, Function>& functions() {
        }},
       {"mse_loss",
        [](Case& c) {
-         return Tensors{{"y", nn::mse_loss(c.x(), c.in["target"], {.reduction = c.reduction()})}};
+         return Tensors{{"y", nn::mse_loss(c.x(), c.in["target"], {.reduction = reduction_of(c)})}};
        }},
       {"l1_loss",
        [](Case& c) {
-         return Tensors{{"y", nn::l1_loss(c.x(), c.in["target"], {.reduction = c.reduction()})}};
+         return Tensors{{"y", nn::l1_loss(c.x(), c.in["target"], {.reduction = reduction_of(c)})}};
        }},
       {"huber_loss",
        [](Case& c) {
-         return Tensors{
-             {"y", nn::huber_loss(c.x(), c.in["target"], {.delta = c.arguments["delta"], .reduction = c.reduction()})}};
+         return Tensors{{"y", nn::huber_loss(c.x(), c.in["target"],
+                                             {.delta = c.arguments["delta"], .reduction = reduction_of(c)})}};
        }},
       {"smooth_l1_loss",
        [](Case& c) {
          return Tensors{{"y", nn::smooth_l1_loss(c.x(), c.in["target"],
-                                                 {.beta = c.arguments["beta"], .reduction = c.reduction()})}};
+                                                 {.beta = c.arguments["beta"], .reduction = reduction_of(c)})}};
        }},
       {"multi_margin_loss",
        [](Case& c) {
@@ -126,25 +101,25 @@ const std::map<std::string, Function>& functions() {
                                                 {.label_smoothing = c.arguments["label_smoothing"],
                                                  .ignore_index = c.arguments["ignore_index"],
                                                  .class_weights = c.optional("weight"),
-                                                 .reduction = c.reduction()})}};
+                                                 .reduction = reduction_of(c)})}};
        }},
       {"nll_loss",
        [](Case& c) {
          return Tensors{{"y", nn::nll_loss(c.x(), c.in["target"],
                                            {.ignore_index = c.arguments["ignore_index"],
                                             .class_weights = c.optional("weight"),
-                                            .reduction = c.reduction()})}};
+                                            .reduction = reduction_of(c)})}};
        }},
       {"binary_cross_entropy_with_logits",
        [](Case& c) {
          return Tensors{
              {"y", nn::bce_with_logits(c.x(), c.in["target"],
-                                       {.pos_weight = c.optional("pos_weight"), .reduction = c.reduction()})}};
+                                       {.pos_weight = c.optional("pos_weight"), .reduction = reduction_of(c)})}};
        }},
       {"kl_div",
        [](Case& c) {
          return Tensors{{"y", nn::kl_div(c.x(), c.in["target"],
-                                         {.log_target = c.arguments["log_target"], .reduction = c.reduction()})}};
+                                         {.log_target = c.arguments["log_target"], .reduction = reduction_of(c)})}};
        }},
       {"linear",
        [](Case& c) {
@@ -194,41 +169,11 @@ const std::map<std::string, Function>& functions() {
   return table;
 }
 
-// Values and gradients are sums of a few hundred products at most: 1e-10 leaves room for another order of them.
-constexpr double rtol = 1e-10;
-constexpr double atol = 1e-12;
-
-void check(const std::string& name, const json& arguments) {
-  SCOPED_TRACE(name);
-  const auto& file = reference_values();
-  Case c{name, arguments, {}, file.group(name + ".param")};
-  for (const auto& [key, array] : file.group(name + ".in")) c.in[key] = array;
-  const Tensors out = functions().at(arguments["kind"])(c);
-  std::vector<Tensor> results;
-  std::vector<Tensor> cotangents;
-  for (const auto& [key, array] : file.group(name + ".cotangent")) {
-    results.push_back(out.at(key));
-    cotangents.emplace_back(array);
-  }
-  const auto expected = file.group(name + ".grad");
-  std::vector<Tensor> wanted;
-  for (const auto& [key, array] : expected) wanted.push_back(c.in.at(key));
-  const std::vector<Tensor> gradients = vjp(results, cotangents, wanted);
-  std::vector<Tensor> all = gradients;
-  all.insert(all.end(), results.begin(), results.end());
-  eval(all);
-  for (const auto& [key, array] : file.group(name + ".out"))
-    testing::expect_near(out.at(key).array(), array, rtol, atol, name + " " + key);
-  std::size_t i = 0;
-  for (const auto& [key, array] : expected)
-    testing::expect_near(gradients[i++].array(), array, rtol, atol, name + " gradient by " + key);
-}
-
 TEST(PyTorchValues, FollowPyTorch) {
   int checked = 0;
   for (const auto& [name, arguments] : reference_values().description.items()) {
     if (!functions().contains(arguments["kind"])) continue;
-    check(name, arguments);
+    testing::check_case(reference_values(), functions(), name, arguments);
     ++checked;
   }
   EXPECT_GE(checked, 80);

@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "narae/ops/cross_entropy.h"
+#include "narae/ops/local_response_norm.h"
 #include "narae/ops/norm.h"
 #include "narae/ops/softmax.h"
 #include "tests/ops/operator_case.h"
@@ -86,6 +87,45 @@ std::vector<OperatorCase> normalisation_cases() {
                            return Results{y, mean, rstd};
                          },
                      .tolerance_f32 = 2e-4});
+  }
+  for (const auto& [shape, groups] :
+       {std::pair<Shape, std::int64_t>{{2, 6, 4, 5}, 3}, {{3, 4, 7}, 1}, {{2, 3, 5, 3}, 3}, {{5, 6}, 2}}) {
+    const std::int64_t parts = groups;  // clang 14 does not capture structured bindings
+    const InputSpec channels{.shape = {shape[1]}, .low = 0.3};
+    cases.push_back({.ops = {"group_norm", "group_norm_gradient"},
+                     .label = to_string(shape) + " in " + std::to_string(groups),
+                     .inputs = {{.shape = shape}, channels, channels, {.values = {0.01}}},
+                     .function =
+                         [parts](Inputs x) {
+                           const auto [y, mean, variance] = group_norm(x[0], parts, x[1], x[2], x[3]);
+                           return Results{y, mean, variance};
+                         },
+                     .tolerance_f32 = 2e-4});
+  }
+  for (const auto& [shape, axes] :
+       {std::pair<Shape, Shape>{{4, 6}, {6}}, {{2, 3, 5}, {3, 5}}, {{7}, {7}}, {{3, 65}, {65}}}) {
+    cases.push_back({.ops = {"rms_norm", "rms_norm_gradient"},
+                     .label = to_string(shape),
+                     .inputs = {{.shape = shape}, {.shape = axes, .low = 0.3}, {.values = {0.01}}},
+                     .function =
+                         [](Inputs x) {
+                           const auto [y, rstd] = rms_norm_with_statistics(x[0], x[1], x[2]);
+                           return Results{y, rstd};
+                         },
+                     .tolerance_f32 = 2e-4});
+  }
+  for (const auto& [shape, size] : {std::pair<Shape, std::int64_t>{{2, 7, 3, 5}, 5},
+                                    {{1, 3, 9, 8}, 4},
+                                    {{2, 2, 4}, 1},
+                                    {{3, 2}, 5},
+                                    {{2, 20, 13, 11}, 3}}) {
+    const std::int64_t window = size;
+    cases.push_back(
+        {.ops = {"local_response_norm", "local_response_norm_gradient"},
+         .label = to_string(shape) + " over " + std::to_string(size),
+         .inputs = {{.shape = shape}, {.values = {0.7}}, {.values = {0.75}}, {.values = {1.5}}},
+         .function = [window](Inputs x) { return Results{local_response_norm(x[0], window, x[1], x[2], x[3])}; },
+         .tolerance_f32 = 1e-4});
   }
   return cases;
 }

@@ -9,11 +9,13 @@ struct Window {
   Size2d kernel;
   Size2d stride;
   Size2d padding;
+  bool ceil = false;
 };
 
 const Window windows[] = {
-    {{2, 3, 6, 4}, 2, 2, 0}, {{1, 2, 7, 5}, 3, 2, 1},  {{2, 1, 5, 5}, {3, 2}, {1, 2}, {1, 0}},
-    {{1, 1, 1, 1}, 1, 1, 0}, {{2, 17, 9, 9}, 3, 1, 1},
+    {{2, 3, 6, 4}, 2, 2, 0},       {{1, 2, 7, 5}, 3, 2, 1},       {{2, 1, 5, 5}, {3, 2}, {1, 2}, {1, 0}},
+    {{1, 1, 1, 1}, 1, 1, 0},       {{2, 17, 9, 9}, 3, 1, 1},      {{2, 3, 7, 5}, 2, 2, 0, true},
+    {{1, 2, 8, 6}, 3, 2, 1, true}, {{1, 2, 8, 6}, 3, 2, 0, true}, {{1, 1, 4, 3}, 2, 3, 1, true},
 };
 
 }  // namespace
@@ -26,18 +28,20 @@ std::vector<OperatorCase> pooling_cases() {
                      .label = label,
                      .inputs = {{.shape = w.x}},
                      .function = [&w](Inputs x) {
-                       const auto [values, indices] =
-                           max_pool2d_with_indices(x[0], w.kernel, {.stride = w.stride, .padding = w.padding});
+                       const auto [values, indices] = max_pool2d_with_indices(
+                           x[0], w.kernel, {.stride = w.stride, .padding = w.padding, .ceil_mode = w.ceil});
                        return Results{values, indices};
                      }});
     for (const bool count : {false, true}) {
-      cases.push_back({.ops = {"avg_pool2d", "avg_pool2d_gradient"},
-                       .label = label + (count ? " counting" : ""),
-                       .inputs = {{.shape = w.x}},
-                       .function = [&w, count](Inputs x) {
-                         return Results{avg_pool2d(
-                             x[0], w.kernel, {.stride = w.stride, .padding = w.padding, .count_include_pad = count})};
-                       }});
+      cases.push_back(
+          {.ops = {"avg_pool2d", "avg_pool2d_gradient"},
+           .label = label + (count ? " counting" : ""),
+           .inputs = {{.shape = w.x}},
+           .function = [&w, count](Inputs x) {
+             return Results{avg_pool2d(
+                 x[0], w.kernel,
+                 {.stride = w.stride, .padding = w.padding, .ceil_mode = w.ceil, .count_include_pad = count})};
+           }});
     }
   }
   for (const Size2d size : {Size2d(1), Size2d(2, 3), Size2d(7, 5)}) {

@@ -50,6 +50,20 @@ const Convolution convolutions[] = {
     {{3, 16, 8, 8}, {16, 16, 3, 3}, {.padding = 1}},
 };
 
+struct TransposedConvolution {
+  Shape x;
+  Shape w;
+  ConvTranspose2dOptions options = {};
+};
+
+const TransposedConvolution transposed_convolutions[] = {
+    {{2, 3, 4, 5}, {3, 2, 3, 3}, {}},
+    {{2, 3, 4, 5}, {3, 4, 3, 2}, {.stride = {2, 3}, .padding = {1, 0}, .output_padding = {1, 2}}},
+    {{1, 2, 4, 4}, {2, 2, 3, 3}, {.stride = 2, .padding = 1, .output_padding = 1, .dilation = 2}},
+    {{2, 4, 3, 3}, {4, 3, 2, 2}, {.stride = 2, .groups = 2}},
+    {{2, 16, 4, 4}, {16, 16, 4, 4}, {.stride = 2, .padding = 1}},
+};
+
 }  // namespace
 
 std::vector<OperatorCase> product_cases() {
@@ -98,6 +112,17 @@ std::vector<OperatorCase> product_cases() {
                      .label = label,
                      .inputs = {{.shape = c.x}, {.shape = c.w}, {.shape = {c.w[0]}}},
                      .function = [&c](Inputs x) { return Results{conv2d(x[0], x[1], x[2], c.options)}; },
+                     .tolerance_f32 = 1e-4});
+  }
+  for (const TransposedConvolution& c : transposed_convolutions) {
+    cases.push_back({.ops = {"conv2d_input_gradient", "conv2d", "conv2d_weight_gradient"},
+                     .label = "transposed " + to_string(c.x) + to_string(c.w),
+                     .inputs = {{.shape = c.x}, {.shape = c.w}, {.shape = {c.w[1] * c.options.groups}}},
+                     .function =
+                         [&c](Inputs x) {
+                           return Results{conv_transpose2d(x[0], x[1], {}, c.options),
+                                          conv_transpose2d(x[0], x[1], x[2], c.options)};
+                         },
                      .tolerance_f32 = 1e-4});
   }
   return cases;

@@ -176,6 +176,43 @@ const std::vector<Mistake>& mistakes() {
          return batch_norm(zeros({4, 3}), zeros({2}), zeros({3})).y;
        },
        {"batch_norm", "(4, 3)", "(2,)"}},
+      {"conv_transpose2d",
+       [] {
+         return conv_transpose2d(zeros({1, 3, 5, 5}), zeros({4, 2, 3, 3}));
+       },
+       {"conv_transpose2d", "(1, 3, 5, 5)", "(4, 2, 3, 3)", "4 channels"}},
+      {"conv_transpose2d_output_padding",
+       [] {
+         return conv_transpose2d(zeros({1, 3, 5, 5}), zeros({3, 2, 3, 3}), {}, {.stride = 2, .output_padding = 2});
+       },
+       {"conv_transpose2d", "output padding of 2", "stride"}},
+      {"conv_transpose2d_padding",
+       [] {
+         return conv_transpose2d(zeros({1, 3, 1, 1}), zeros({3, 2, 3, 3}), {}, {.padding = 2});
+       },
+       {"conv_transpose2d", "padding of 2"}},
+      {"conv_transpose2d_bias",
+       [] {
+         return conv_transpose2d(zeros({1, 3, 5, 5}), zeros({3, 2, 3, 3}), zeros({3}));
+       },
+       {"conv_transpose2d", "(3,)", "2 filters"}},
+      {"group_norm",
+       [] {
+         return group_norm(zeros({4, 3, 2}), 2, zeros({3}), zeros({3})).y;
+       },
+       {"group_norm", "(4, 3, 2)", "2 groups"}},
+      {"group_norm_beta",
+       [] {
+         return group_norm(zeros({4, 4, 2}), 2, zeros({4}), zeros({2})).y;
+       },
+       {"group_norm", "beta", "(2,)", "(4,)"}},
+      {"rms_norm", [] { return rms_norm(a, zeros({2}), 1e-5); }, {"rms_norm", "(2, 3)", "(2,)"}},
+      {"local_response_norm", [] { return local_response_norm(a, 0); }, {"local_response_norm", "0 channels"}},
+      {"local_response_norm_type",
+       [] { return local_response_norm(a, 3, scalar(1, DType::f64), scalar(1), scalar(1)); },
+       {"local_response_norm", "argument 2", "f32"}},
+      {"dropout2d", [] { return dropout2d(zeros({3}), 0.5); }, {"dropout2d", "(3,)"}},
+      {"stochastic_depth", [] { return stochastic_depth(a, -0.5); }, {"stochastic_depth", "-0.5"}},
       {"layer_norm", [] { return layer_norm(a, zeros({2}), zeros({2})); }, {"layer_norm", "(2, 3)", "(2,)"}},
       {"dropout", [] { return dropout(a, 1.5); }, {"dropout", "1.5"}},
   };

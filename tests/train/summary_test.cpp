@@ -58,6 +58,9 @@ TEST(Summary, ConvolutionsFollowTheTextbook) {
   EXPECT_EQ(summarize(one, {1, 3, 32, 32}).parameters, 24);
   const nn::Sequential grouped{nn::Conv2d(4, 8, 3, {.groups = 2, .bias = false})};
   EXPECT_EQ(summarize(grouped, {1, 4, 5, 5}).multiply_adds, 8 * 3 * 3 * 2 * 9);
+  // Each input pixel meets the whole kernel.
+  const nn::Sequential transposed{nn::ConvTranspose2d(4, 8, 3, {.stride = 2, .groups = 2})};
+  EXPECT_EQ(summarize(transposed, {1, 4, 5, 5}).multiply_adds, 4 * 5 * 5 * 4 * 9);
 }
 
 TEST(Summary, SaysWhenAStrideDoesNotDivide) {
@@ -73,6 +76,10 @@ TEST(Summary, SaysWhenAStrideDoesNotDivide) {
   const nn::Sequential pool{nn::MaxPool2d(2)};
   EXPECT_EQ(summarize(pool, {1, 1, 5, 4}).layers.front().note,
             "height: stride 2 does not divide 5 + 2*0 - 2 = 3, rounded down");
+  const nn::Sequential up{nn::MaxPool2d(2, {.ceil_mode = true})};
+  EXPECT_EQ(summarize(up, {1, 1, 5, 4}).layers.front().output, (Shape{1, 1, 3, 2}));
+  EXPECT_EQ(summarize(up, {1, 1, 5, 4}).layers.front().note,
+            "height: stride 2 does not divide 5 + 2*0 - 2 = 3, rounded up");
 }
 
 struct Mixed : nn::Module {

@@ -46,17 +46,10 @@ struct Channels {
   }
 };
 
-const NormRows<float>& rows_of(float) {
-  return norm_rows_f32();
-}
-const NormRows<double>& rows_of(double) {
-  return norm_rows_f64();
-}
-
 // (x, gamma, beta, eps) -> (y, mean, biased variance)
 template <class T>
 void forward(const Channels& s, const KernelArguments& at) {
-  const NormRows<T>& rows = rows_of(T{});
+  const NormRows<T>& rows = norm_rows<T>();
   T* memory = reinterpret_cast<T*>(at.scratch);
   const T* x = s.by_channel(at.in<T>(0), memory);
   T* y = s.flat ? memory : at.out<T>(0);
@@ -86,7 +79,7 @@ void forward(const Channels& s, const KernelArguments& at) {
 // elements a channel, dx = gamma / sqrt(variance + eps) (dy - dbeta / m - h dgamma / m).
 template <class T>
 void backward(const Channels& s, const KernelArguments& at) {
-  const NormRows<T>& rows = rows_of(T{});
+  const NormRows<T>& rows = norm_rows<T>();
   T* memory = reinterpret_cast<T*>(at.scratch);
   const T* x = s.by_channel(at.in<T>(0), memory);
   const T* dy = s.by_channel(at.in<T>(5), memory + s.count());

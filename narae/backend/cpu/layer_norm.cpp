@@ -1,9 +1,9 @@
 // Layer normalisation of rows and its gradient.
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
 #include "narae/backend/cpu/norm_rows.h"
+#include "narae/backend/cpu/part_sums.h"
 #include "narae/core/threads.h"
 #include "narae/graph/attributes.h"
 #include "narae/graph/kernel.h"
@@ -23,19 +23,12 @@ struct Rows {
   [[nodiscard]] std::int64_t grain() const { return std::max<std::int64_t>(1, 8192 / length); }
 };
 
-const NormRows<float>& rows_of(float) {
-  return norm_rows_f32();
-}
-const NormRows<double>& rows_of(double) {
-  return norm_rows_f64();
-}
-
 // (x, gamma, beta, eps) -> (y, mean, 1 / sqrt(biased variance + eps))
 template <class T>
 Kernel forward(const Rows& rows) {
   return {.run =
               [rows](const KernelArguments& at) {
-                const NormRows<T>& f = rows_of(T{});
+                const NormRows<T>& f = norm_rows<T>();
                 const double eps = static_cast<double>(*at.in<T>(3));
                 const auto n = static_cast<double>(rows.length);
                 parallel_for(rows.count, rows.grain(), [&](std::int64_t begin, std::int64_t end) {
@@ -55,49 +48,25 @@ Kernel forward(const Rows& rows) {
           .flops = 8.0 * static_cast<double>(rows.count * rows.length)};
 }
 
-// (x, gamma, mean, rstd, dy) -> (dx, dgamma, dbeta). Rows are shared out in a fixed number of parts, each with sums of
-// its own for dgamma and dbeta, which are then added in order.
-template <class T>
-struct Gradient {
-  Rows rows;
-  std::int64_t parts;
-
-  explicit Gradient(const Rows& r) : rows(r), parts(std::clamp<std::int64_t>(r.count * r.length / 8192, 1, 16)) {
-    parts = std::min(parts, r.count);
-  }
-
-  void run(const KernelArguments& at) const {
-    const NormRows<T>& f = rows_of(T{});
-    T* sums = reinterpret_cast<T*>(at.scratch);
-    const std::int64_t n = rows.length;
-    parallel_for(parts, 1, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t part = begin; part < end; ++part) {
-        T* dgamma = sums + part * 2 * n;
-        std::memset(dgamma, 0, static_cast<std::size_t>(2 * n) * sizeof(T));
-        for (std::int64_t row = part * rows.count / parts; row < (part + 1) * rows.count / parts; ++row) {
-          f.layer_gradient(at.in<T>(0) + row * n, at.in<T>(4) + row * n, n, at.in<T>(2)[row], at.in<T>(3)[row],
-                           at.in<T>(1), at.out<T>(0) + row * n, dgamma, dgamma + n);
-        }
-      }
-    });
-    for (std::int64_t i = 0; i < n; ++i) {
-      double dgamma = 0;
-      double dbeta = 0;
-      for (std::int64_t part = 0; part < parts; ++part) {
-        dgamma += static_cast<double>(sums[part * 2 * n + i]);
-        dbeta += static_cast<double>(sums[part * 2 * n + n + i]);
-      }
-      at.out<T>(1)[i] = static_cast<T>(dgamma);
-      at.out<T>(2)[i] = static_cast<T>(dbeta);
-    }
-  }
-};
-
+// (x, gamma, mean, rstd, dy) -> (dx, dgamma, dbeta)
 template <class T>
 Kernel backward(const Rows& rows) {
-  const Gradient<T> gradient(rows);
-  return {.run = [gradient](const KernelArguments& at) { gradient.run(at); },
-          .scratch_bytes = static_cast<std::size_t>(gradient.parts * 2 * rows.length) * sizeof(T),
+  const std::int64_t n = rows.length;
+  const PartSums<T> sums(rows.count, n, 2 * n);
+  return {.run =
+              [sums, n](const KernelArguments& at) {
+                const NormRows<T>& f = norm_rows<T>();
+                T* memory = reinterpret_cast<T*>(at.scratch);
+                sums.run(memory, [&](std::int64_t row, T* dgamma) {
+                  f.layer_gradient(at.in<T>(0) + row * n, at.in<T>(4) + row * n, n, at.in<T>(2)[row], at.in<T>(3)[row],
+                                   at.in<T>(1), at.out<T>(0) + row * n, dgamma, dgamma + n);
+                });
+                for (std::int64_t i = 0; i < n; ++i) {
+                  at.out<T>(1)[i] = sums.total(memory, i);
+                  at.out<T>(2)[i] = sums.total(memory, n + i);
+                }
+              },
+          .scratch_bytes = sums.scratch_bytes(),
           .flops = 16.0 * static_cast<double>(rows.count * rows.length)};
 }
 

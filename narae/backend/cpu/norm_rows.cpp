@@ -141,9 +141,36 @@ void layer_gradient(const T* x, const T* dy, std::int64_t n, T mean, T rstd, con
 }
 
 template <class T>
+void rms(const T* x, std::int64_t n, T rstd, const T* gamma, T* y) {
+  const hn::ScalableTag<T> d;
+  const auto factor = hn::Set(d, rstd);
+  for_each_vector(d, x, static_cast<std::size_t>(n), [&](auto v, std::size_t i, std::size_t count) NARAE_INLINE {
+    store(d, hn::Mul(hn::Mul(v, factor), load(d, gamma + i, count)), y + i, count);
+  });
+}
+
+template <class T>
+void rms_gradient(const T* x, const T* dy, std::int64_t n, T rstd, const T* gamma, T* dx, T* dgamma) {
+  const hn::ScalableTag<T> d;
+  const auto factor = hn::Set(d, rstd);
+  auto sum_gh = hn::Zero(d);
+  for_each_vector(d, x, static_cast<std::size_t>(n), [&](auto v, std::size_t i, std::size_t count) NARAE_INLINE {
+    const auto h = hn::Mul(v, factor);
+    const auto upstream = load(d, dy + i, count);
+    sum_gh = hn::MulAdd(hn::Mul(load(d, gamma + i, count), upstream), h, sum_gh);
+    store(d, hn::MulAdd(upstream, h, load(d, dgamma + i, count)), dgamma + i, count);
+  });
+  const auto mean_gh = hn::Set(d, static_cast<T>(total(d, sum_gh) / static_cast<double>(n)));
+  for_each_vector(d, x, static_cast<std::size_t>(n), [&](auto v, std::size_t i, std::size_t count) NARAE_INLINE {
+    const auto g = hn::Mul(load(d, gamma + i, count), load(d, dy + i, count));
+    store(d, hn::Mul(factor, hn::NegMulAdd(hn::Mul(v, factor), mean_gh, g)), dx + i, count);
+  });
+}
+
+template <class T>
 const NormRows<T>& rows() {
-  static constexpr NormRows<T> table = {sum<T>,      squares<T>, gradient_sums<T>, scale<T>,
-                                        gradient<T>, layer<T>,   layer_gradient<T>};
+  static constexpr NormRows<T> table = {sum<T>,   squares<T>,        gradient_sums<T>, scale<T>,       gradient<T>,
+                                        layer<T>, layer_gradient<T>, rms<T>,           rms_gradient<T>};
   return table;
 }
 
@@ -163,10 +190,12 @@ namespace narae::cpu {
 HWY_EXPORT(rows_f32);
 HWY_EXPORT(rows_f64);
 
-const NormRows<float>& norm_rows_f32() {
+template <>
+const NormRows<float>& norm_rows<float>() {
   return HWY_DYNAMIC_DISPATCH(rows_f32)();
 }
-const NormRows<double>& norm_rows_f64() {
+template <>
+const NormRows<double>& norm_rows<double>() {
   return HWY_DYNAMIC_DISPATCH(rows_f64)();
 }
 

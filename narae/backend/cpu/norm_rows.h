@@ -22,8 +22,17 @@ struct NormRows {
   /// With g = gamma dy and h = (x - mean) rstd: dx = rstd (g - mean(g) - h mean(g h)); dgamma += dy h, dbeta += dy.
   void (*layer_gradient)(const T* x, const T* dy, std::int64_t n, T mean, T rstd, const T* gamma, T* dx, T* dgamma,
                          T* dbeta);
+
+  /// y = x rstd gamma
+  void (*rms)(const T* x, std::int64_t n, T rstd, const T* gamma, T* y);
+  /// With g = gamma dy and h = x rstd: dx = rstd (g - h mean(g h)); dgamma += dy h.
+  void (*rms_gradient)(const T* x, const T* dy, std::int64_t n, T rstd, const T* gamma, T* dx, T* dgamma);
 };
-[[nodiscard]] const NormRows<float>& norm_rows_f32();
-[[nodiscard]] const NormRows<double>& norm_rows_f64();
+template <class T>
+[[nodiscard]] const NormRows<T>& norm_rows();
+template <>
+[[nodiscard]] const NormRows<float>& norm_rows<float>();
+template <>
+[[nodiscard]] const NormRows<double>& norm_rows<double>();
 
 }  // namespace narae::cpu

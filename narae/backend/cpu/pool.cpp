@@ -29,9 +29,9 @@ void for_each_plane(const Planes& planes, std::int64_t numbers_per_plane, const 
   });
 }
 
-// The part of the input that one output position looks at: [begin, end).
+// The part of the input that one output position looks at: [begin, end). `padded`: its length with its padding.
 struct Range {
-  std::int64_t begin, end;
+  std::int64_t begin, end, padded;
 };
 
 struct Pooling {
@@ -41,17 +41,19 @@ struct Pooling {
   [[nodiscard]] Range window(int axis, std::int64_t position) const {
     const std::int64_t begin = position * a.stride[axis] - a.padding[axis];
     const std::int64_t extent = axis == 0 ? in.height : in.width;
-    return {std::max<std::int64_t>(begin, 0), std::min(begin + a.kernel[axis], extent)};
+    return {std::max<std::int64_t>(begin, 0), std::min(begin + a.kernel[axis], extent),
+            std::min(a.kernel[axis], extent + a.padding[axis] - begin)};
   }
-  // 2 x 2 windows side by side.
+  // Whole 2 x 2 windows side by side.
   [[nodiscard]] bool is_2x2() const {
     const auto both = [](const std::int64_t* pair, std::int64_t value) { return pair[0] == value && pair[1] == value; };
-    return both(a.kernel, 2) && both(a.stride, 2) && both(a.padding, 0);
+    const bool whole = 2 * out.height <= in.height && 2 * out.width <= in.width;
+    return whole && both(a.kernel, 2) && both(a.stride, 2) && both(a.padding, 0);
   }
   template <class T>
   [[nodiscard]] T share(const Range& rows, const Range& columns) const {
-    const std::int64_t area =
-        a.count_include_pad != 0 ? a.kernel[0] * a.kernel[1] : (rows.end - rows.begin) * (columns.end - columns.begin);
+    const std::int64_t area = a.count_include_pad != 0 ? rows.padded * columns.padded
+                                                       : (rows.end - rows.begin) * (columns.end - columns.begin);
     return T{1} / static_cast<T>(area);
   }
   // visit(number of the output position, rows, columns)

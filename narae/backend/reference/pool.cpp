@@ -20,6 +20,12 @@ Range window(const Pool2dAttributes& a, int axis, std::int64_t position, std::in
   return {std::max<std::int64_t>(begin, 0), std::min(begin + a.kernel[axis], extent)};
 }
 
+// Positions of a window in the padded input.
+std::int64_t padded_length(const Pool2dAttributes& a, int axis, std::int64_t position, std::int64_t extent) {
+  const std::int64_t begin = position * a.stride[axis] - a.padding[axis];
+  return std::min(begin + a.kernel[axis], extent + a.padding[axis]) - begin;
+}
+
 // Output i of `outputs` covers floor(i h / outputs) ... ceil((i + 1) h / outputs).
 Range adaptive_window(std::int64_t i, std::int64_t outputs, std::int64_t extent) {
   return {i * extent / outputs, ((i + 1) * extent + outputs - 1) / outputs};
@@ -46,6 +52,11 @@ std::int64_t position_of_maximum(const T* plane, std::int64_t width, Range rows,
   return best;
 }
 
+struct Window {
+  Range rows, columns;
+  std::int64_t padded_area = 0;  // with its padding, but not what lies beyond that
+};
+
 // x -> (y, indices); windows(p, q) gives the rows and the columns of output (p, q).
 template <class T, class Windows>
 void max_pool(const Planes& in, const Planes& out, const Windows& windows, const KernelArguments& at) {
@@ -55,8 +66,8 @@ void max_pool(const Planes& in, const Planes& out, const Windows& windows, const
   for (std::int64_t plane = 0; plane < out.count; ++plane, x += in.size()) {
     for (std::int64_t p = 0; p < out.height; ++p) {
       for (std::int64_t q = 0; q < out.width; ++q) {
-        const auto [rows, columns] = windows(p, q);
-        const std::int64_t best = position_of_maximum(x, in.width, rows, columns);
+        const Window w = windows(p, q);
+        const std::int64_t best = position_of_maximum(x, in.width, w.rows, w.columns);
         *y++ = x[best];
         *indices++ = static_cast<std::int32_t>(best);
       }
@@ -64,13 +75,10 @@ void max_pool(const Planes& in, const Planes& out, const Windows& windows, const
   }
 }
 
-struct Window {
-  Range rows, columns;
-};
-
 auto fixed_windows(const Pool2dAttributes& a, const Planes& in) {
   return [a, in](std::int64_t p, std::int64_t q) {
-    return Window{window(a, 0, p, in.height), window(a, 1, q, in.width)};
+    return Window{window(a, 0, p, in.height), window(a, 1, q, in.width),
+                  padded_length(a, 0, p, in.height) * padded_length(a, 1, q, in.width)};
   };
 }
 
@@ -130,9 +138,7 @@ double area(const Window& w) {
 }
 
 auto divisor_of(const Pool2dAttributes& a) {
-  return [a](const Window& w) {
-    return a.count_include_pad != 0 ? static_cast<double>(a.kernel[0] * a.kernel[1]) : area(w);
-  };
+  return [a](const Window& w) { return a.count_include_pad != 0 ? static_cast<double>(w.padded_area) : area(w); };
 }
 
 Kernel make_max_pool2d(const KernelRequest& request) {
