@@ -12,6 +12,7 @@
 #include "narae/data/catalog.h"
 #include "narae/models/config.h"
 #include "narae/models/registry.h"
+#include "narae/nn/init.h"
 #include "narae/train/optimization.h"
 #include "narae/train/recipe.h"
 
@@ -126,6 +127,12 @@ std::int64_t state_bytes(const TrainRecipe& recipe, const nn::Module& model) {
   return bytes;
 }
 
+// Height and width, or null.
+Json receptive_field(const LayerSummary& layer) {
+  if (layer.receptive_height == 0) return nullptr;
+  return {layer.receptive_height, layer.receptive_width};
+}
+
 Json to_json(const Subject& subject, const ModelSummary& summary, const TrainingMemory& memory) {
   Json json;
   json["model"] = subject.spec.name;
@@ -142,6 +149,7 @@ Json to_json(const Subject& subject, const ModelSummary& summary, const Training
                               {"parameters", layer.parameters},
                               {"multiply_adds", layer.multiply_adds},
                               {"activation_bytes", layer.activation_bytes},
+                              {"receptive_field", receptive_field(layer)},
                               {"note", layer.note}});
   }
   json["parameters"] = summary.parameters;
@@ -162,7 +170,10 @@ Json to_json(const Subject& subject, const ModelSummary& summary, const Training
 
 void summarize_model(const Arguments& arguments) {
   const Subject subject = subject_of(arguments);
-  const auto model = models::make_model(subject.spec);
+  const auto model = [&] {
+    const nn::init::Skip skip;  // nothing is computed
+    return models::make_model(subject.spec);
+  }();
   const ModelSummary summary = summarize(*model, with_batch(1, subject.spec.input));
   const std::int64_t batch = subject.recipe.train.batch_size;
   const TrainingMemory memory =

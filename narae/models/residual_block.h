@@ -7,6 +7,7 @@
 #include "narae/nn/conv.h"
 #include "narae/nn/norm.h"
 #include "narae/nn/sequential.h"
+#include "narae/nn/squeeze_excitation.h"
 
 namespace narae::models {
 

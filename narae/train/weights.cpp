@@ -31,8 +31,7 @@ void load_weights(const std::filesystem::path& path, const nn::Module& model, co
     model.load_state_dict(state, {.except = fresh});
   } catch (const Error& e) {
     throw Error(path.string() + ": these weights do not fit the model: " + e.what() +
-                "
-What is to start afresh, a head for other classes say, is named with --fresh (train.fresh)");
+                "\nWhat is to start afresh, a head for other classes say, is named with --fresh (train.fresh)");
   }
 }
 
