@@ -1,3 +1,7 @@
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <new>
@@ -67,9 +71,18 @@ int complain_about(const CLI::App& app, const CLI::ParseError& error) {
   return complain(command, error.what(), used_wrongly);
 }
 
+// A file that is opened must not get the number of a closed standard stream: messages would be written into it.
+void open_standard_streams() {
+  int descriptor = ::open("/dev/null", O_RDWR);
+  while (descriptor >= 0 && descriptor <= STDERR_FILENO) descriptor = ::open("/dev/null", O_RDWR);
+  if (descriptor > STDERR_FILENO) ::close(descriptor);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  open_standard_streams();
+  std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error to be told, not the end of the process
   CLI::App app("Narae: deep learning in native C++.", "narae");
   app.set_version_flag("--version,-V", "narae " NARAE_VERSION);
   app.require_subcommand(1);
@@ -81,6 +94,7 @@ int main(int argc, char** argv) {
   add_predict(app);
   add_forward(app);
   add_summary(app);
+  add_inspect(app);
   add_models(app);
   add_recipes(app);
   add_datasets(app);

@@ -13,6 +13,7 @@
 #include "narae/models/config.h"
 #include "narae/models/registry.h"
 #include "narae/nn/init.h"
+#include "narae/nn/recompute.h"
 #include "narae/train/optimization.h"
 #include "narae/train/recipe.h"
 
@@ -119,18 +120,20 @@ std::vector<std::int64_t> extents_of(const Shape& shape) {
   return {shape.begin(), shape.end()};
 }
 
+// What training keeps besides the weights: the optimiser's state, sums of gradients, the average of the weights.
 std::int64_t state_bytes(const TrainRecipe& recipe, const nn::Module& model) {
   std::int64_t bytes = 0;
+  const auto add = [&](const Tensor& t) { bytes += t.count() * static_cast<std::int64_t>(size_of(t.dtype())); };
+  if (recipe.accumulate > 1)
+    for (const Tensor& parameter : model.parameters()) add(parameter);
+  if (recipe.ema > 0) {
+    for (const auto& [name, tensor] : model.named_parameters()) add(tensor);
+    for (const auto& [name, tensor] : model.named_buffers()) add(tensor);
+  }
   for (const auto& [name, array] : make_optimizer(recipe, model.parameters())->state_dict()) {
     bytes += static_cast<std::int64_t>(array.bytes());
   }
   return bytes;
-}
-
-// Height and width, or null.
-Json receptive_field(const LayerSummary& layer) {
-  if (layer.receptive_height == 0) return nullptr;
-  return {layer.receptive_height, layer.receptive_width};
 }
 
 Json to_json(const Subject& subject, const ModelSummary& summary, const TrainingMemory& memory) {
@@ -149,7 +152,6 @@ Json to_json(const Subject& subject, const ModelSummary& summary, const Training
                               {"parameters", layer.parameters},
                               {"multiply_adds", layer.multiply_adds},
                               {"activation_bytes", layer.activation_bytes},
-                              {"receptive_field", receptive_field(layer)},
                               {"note", layer.note}});
   }
   json["parameters"] = summary.parameters;
@@ -174,6 +176,7 @@ void summarize_model(const Arguments& arguments) {
     const nn::init::Skip skip;  // nothing is computed
     return models::make_model(subject.spec);
   }();
+  if (subject.recipe.train.checkpoint_activations) nn::checkpoint_activations(*model);
   const ModelSummary summary = summarize(*model, with_batch(1, subject.spec.input));
   const std::int64_t batch = subject.recipe.train.batch_size;
   const TrainingMemory memory =

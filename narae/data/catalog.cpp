@@ -1,10 +1,13 @@
 #include "narae/data/catalog.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdlib>
 #include <filesystem>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -55,11 +58,13 @@ struct SynthSettings {
 };
 
 template <class T>
-T number_from(const std::string& text, const std::string& key, const std::string& name) {
+T number_from(const std::string& text, const std::string& key, const std::string& name,
+              T most = std::numeric_limits<T>::max()) {
   T value{};
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error == std::errc{} && end == text.data() + text.size() && value >= 0) return value;
-  throw UsageError("dataset '" + name + "': " + key + "='" + text + "' is not a number of at least 0");
+  if (error == std::errc{} && end == text.data() + text.size() && value >= 0 && value <= most) return value;
+  throw UsageError("dataset '" + name + "': " + key + "='" + text + "' is not a number of at least 0" +
+                   (most < std::numeric_limits<T>::max() ? fmt::format(" and at most {}", most) : ""));
 }
 
 [[noreturn]] void refuse_setting(const std::string& name, const std::string& key,
@@ -86,7 +91,7 @@ SynthSettings parse_settings(const SynthSet& set, std::string_view query, const 
     if (key == "train") settings.train = number_from<std::int64_t>(value, key, name);
     if (key == "test") settings.test = number_from<std::int64_t>(value, key, name);
     if (key == "seed") settings.seed = number_from<std::int64_t>(value, key, name);
-    if (key == "noise") settings.noise = number_from<double>(value, key, name);
+    if (key == "noise") settings.noise = number_from<double>(value, key, name, 1000);
   }
   return settings;
 }
@@ -126,7 +131,6 @@ std::vector<fs::path> roots() {
     result.emplace_back(variable);
   }
   result.emplace_back("data");
-  result.emplace_back("../shared/data");
   return result;
 }
 
@@ -182,6 +186,17 @@ Splits open_splits(const std::string& name, const SplitOptions& options) {
   Splits splits{read_idx_folder(folder.string(), Split::train), {}, read_idx_folder(folder.string(), Split::test)};
   adopt_statistics(splits.test, splits.train);
   return with_validation(std::move(splits), options);
+}
+
+std::string lasting_dataset_name(const std::string& name) {
+  if (name.starts_with(synth_prefix)) return name;
+  const char* root = std::getenv("NARAE_DATA");
+  const bool named = is_bare_name(name) && root != nullptr && *root != '\0' && is_folder(fs::path(root) / name);
+  if (named) return name;
+  for (const fs::path& path : {is_bare_name(name) ? fs::path("data") / name : fs::path(), fs::path(name)}) {
+    if (!path.empty() && is_folder(path)) return fs::absolute(path).lexically_normal().string();
+  }
+  return name;
 }
 
 Dataset open_dataset(const std::string& name, Split split, const SplitOptions& options) {

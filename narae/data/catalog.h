@@ -23,13 +23,17 @@ struct Splits {
 /// Opens a dataset in all its splits; mean and deviation of each are those of the training pictures.
 ///
 /// `name` is a generator, with its settings if wanted (`synth:digits`, `synth:digits?train=20000&test=4000&seed=3`,
-/// `synth:xor|moons|circles?noise=0.2`), the path of a folder, or the name of a folder below $NARAE_DATA, ./data or
-/// ../shared/data. A folder holds IDX files as MNIST does, plain or gzip. Throws UsageError for an unknown name or
+/// `synth:xor|moons|circles?noise=0.2`), the path of a folder, or the name of a folder below $NARAE_DATA or
+/// ./data. A folder holds IDX files as MNIST does, plain or gzip. Throws UsageError for an unknown name or
 /// setting, and Error that says where was looked and which files are expected when a folder does not hold them.
 [[nodiscard]] NARAE_API Splits open_splits(const std::string& name, const SplitOptions& options = {});
 
 /// One split of it. Throws Error for Split::validation when the fraction is 0.
 [[nodiscard]] NARAE_API Dataset open_dataset(const std::string& name, Split split, const SplitOptions& options = {});
+
+/// The name, or for a folder that is found by the place where the process runs its absolute path: one that leads to the
+/// same data from elsewhere.
+[[nodiscard]] NARAE_API std::string lasting_dataset_name(const std::string& name);
 
 struct DatasetInfo {
   std::string name;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <filesystem>
 #include <optional>
 #include <string_view>
@@ -54,6 +55,15 @@ std::string set_name(const std::string& image_path) {
   return folder.filename().string();
 }
 
+void require_finite(const Array& pictures, const std::string& path) {
+  const std::span<const float> values = pictures.values<float>();
+  const auto bad = std::find_if(values.begin(), values.end(), [](float value) { return !std::isfinite(value); });
+  if (bad == values.end()) return;
+  const std::int64_t values_each = pictures.shape.count() / pictures.shape[0];
+  throw Error(path + ": sample " + std::to_string((bad - values.begin()) / values_each) +
+              " holds a value that is not finite");
+}
+
 // (n, height, width) becomes (n, 1, height, width).
 Array read_pictures(const std::string& path) {
   Array pictures = read_idx(path);
@@ -64,8 +74,12 @@ Array read_pictures(const std::string& path) {
     throw Error(path + ": holds " + std::string(name_of(pictures.dtype)) + " " + to_string(pictures.shape) +
                 "; pictures are u8 or f32 (number, height, width) or (number, channels, height, width)");
   }
+  if (pictures.dtype == DType::f32) require_finite(pictures, path);
   return pictures;
 }
+
+// More classes than this are believed only when there is a sample for each: confusion is counted for all pairs.
+constexpr std::int64_t usual_classes = 1000;
 
 Array read_labels(const std::string& path) {
   const Array stored = read_idx(path);
@@ -77,9 +91,11 @@ Array read_labels(const std::string& path) {
   const std::span<std::int64_t> out = labels.mutable_values<std::int64_t>();
   for (std::size_t i = 0; i < out.size(); ++i) {
     out[i] = stored.dtype == DType::u8 ? stored.values<std::uint8_t>()[i] : stored.values<std::int32_t>()[i];
-    if (out[i] < 0 || out[i] > 65535) {
-      throw Error(path + ": label " + std::to_string(out[i]) + " of sample " + std::to_string(i) +
-                  "; classes are numbered from 0 to 65535 at most");
+    const std::int64_t end = std::min<std::int64_t>(65536, std::max<std::int64_t>(usual_classes, std::ssize(out)));
+    if (out[i] < 0 || out[i] >= end) {
+      throw Error(path + ": label " + std::to_string(out[i]) + " of sample " + std::to_string(i) + "; for " +
+                  std::to_string(out.size()) + " samples classes are numbered from 0 to " + std::to_string(end - 1) +
+                  " at most");
     }
   }
   return labels;

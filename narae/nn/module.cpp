@@ -3,10 +3,12 @@
 #include <fnmatch.h>
 
 #include <algorithm>
+#include <array>
 #include <set>
 
 #include "narae/core/error.h"
 #include "narae/graph/eval.h"
+#include "narae/ops/checkpoint.h"
 
 namespace narae::nn {
 namespace {
@@ -51,7 +53,7 @@ void print(const Module& module, const std::string& indent, std::string& text) {
   if (!module.details().empty()) text += "(" + module.details() + ")";
   text += "\n";
   for (const auto& [name, child] : module.children()) {
-    text += indent + "  (" + name + "): ";
+    text.append(indent).append("  (").append(name).append("): ");
     print(child, indent + "  ", text);
   }
 }
@@ -63,6 +65,8 @@ struct Module::State {
   std::string details;
   std::string name;  // in the module around it; "" for the outermost
   bool training = true;
+  bool recomputed = false;
+  bool in_parts = false;  // forward recomputes by itself
   NamedTensors parameters;
   NamedTensors buffers;
   std::vector<std::pair<std::string, std::shared_ptr<State>>> children;
@@ -98,7 +102,9 @@ Tensor Module::forward(const Tensor&) const {
 
 Tensor Module::operator()(const Tensor& x) const {
   const auto inside = scope();
-  return forward(x);
+  const bool recompute = state_->recomputed && !state_->in_parts && state_->training && gradients_enabled();
+  if (!recompute) return forward(x);
+  return checkpoint([this](std::span<const Tensor> in) { return forward(in[0]); }, std::array{x});
 }
 
 std::vector<TrainingOutput> Module::training_outputs(const Tensor& x) const {
@@ -262,6 +268,22 @@ int Module::freeze(const std::string& pattern, bool frozen) const {
                 listed("parameters", names));
   }
   return matched;
+}
+
+void Module::set_recomputed(bool recomputed) const {
+  state_->recomputed = recomputed;
+}
+
+bool Module::is_recomputed() const {
+  return state_->recomputed;
+}
+
+void Module::recompute_in_parts() const {
+  state_->in_parts = true;
+}
+
+bool Module::recomputes_in_parts() const {
+  return state_->in_parts;
 }
 
 const std::string& Module::kind() const {

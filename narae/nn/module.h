@@ -93,6 +93,14 @@ class NARAE_API Module {
   int freeze(const std::string& pattern, bool frozen = true) const;
   int unfreeze(const std::string& pattern) const { return freeze(pattern, false); }
 
+  /// While it trains, values inside this module are not kept for the gradient but computed a second time: less memory,
+  /// a longer step, the same gradients. Holds for calls with one tensor. A Sequential does so part by part; see
+  /// `checkpoint_activations` for a whole network.
+  void set_recomputed(bool recomputed = true) const;
+  [[nodiscard]] bool is_recomputed() const;
+  /// True for a module like Sequential, which stays as it is and recomputes the parts that it consists of.
+  [[nodiscard]] bool recomputes_in_parts() const;
+
   [[nodiscard]] const std::string& kind() const;
   [[nodiscard]] const std::string& details() const;
   /// The submodules by name, as plain handles: everything but their forward.
@@ -110,6 +118,9 @@ class NARAE_API Module {
     adopt(name, module);
     return module;
   }
+
+  /// For modules whose forward looks at `is_recomputed` itself.
+  void recompute_in_parts() const;
 
   /// For modules with a call operator of their own: nodes carry the module's path while the scope lives.
   [[nodiscard]] std::optional<ModuleScope> scope() const;

@@ -54,7 +54,8 @@ Tensor leaky_relu(const Tensor& x, double slope) {
 
 // The exponential sees no positive number: it would overflow to an infinity that poisons the gradient.
 Tensor elu(const Tensor& x, double alpha) {
-  return where(greater(x, 0), x, alpha * expm1(minimum(x, 0)));
+  const Tensor positive = greater(x, 0);
+  return where(positive, x, alpha * expm1(where(positive, zeros_like(x), x)));
 }
 
 Tensor gelu(const Tensor& x) {

@@ -245,8 +245,10 @@ Tensor pow(const Tensor& a, const Tensor& b) {
 Tensor pow(const Tensor& a, double b) {
   return apply_number(pow_op, a, b);
 }
+// Between the bounds and on them the derivative is 1, so a tie must not be shared as minimum and maximum share it.
 Tensor clip(const Tensor& x, double low, double high) {
-  return minimum(maximum(x, low), high);
+  const Tensor raised = where(less(x, low), number_like(low, x, "clip"), x);
+  return where(greater(raised, high), number_like(high, x, "clip"), raised);
 }
 
 Tensor abs(const Tensor& x) {

@@ -56,6 +56,19 @@ void AppendFile::cut(std::uint64_t size) {
   size_ = size;
 }
 
+void AppendFile::keep_whole_lines(std::string_view header) {
+  std::string text(size_, '\0');
+  const int reader = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+  if (reader < 0) fail(errno);
+  const ssize_t got = ::pread(reader, text.data(), text.size(), 0);
+  const int error = errno;
+  ::close(reader);
+  if (got < 0) fail(error);
+  text.resize(static_cast<std::size_t>(got));
+  const std::size_t last = text.rfind('\n');
+  cut(text.starts_with(header) && last != std::string::npos ? last + 1 : 0);
+}
+
 void AppendFile::sync() {
   if (::fsync(descriptor_) != 0) fail(errno);
 }

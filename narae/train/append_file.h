@@ -21,6 +21,8 @@ class NARAE_API AppendFile {
   [[nodiscard]] std::uint64_t size() const { return size_; }
   /// Cuts off what lies beyond `size`; a shorter file stays as it is.
   void cut(std::uint64_t size);
+  /// Cuts off a half line at the end; everything when the file doesn't begin with `header`.
+  void keep_whole_lines(std::string_view header);
   void sync();
 
  private:

@@ -13,22 +13,38 @@
 
 namespace narae {
 
+namespace {
+
+// Biases and the parameters of normalisation, which have one axis, are decayed with the rest or in a group of their
+// own, to which the L2 penalty alone applies.
+optim::ParameterGroups groups_of(const TrainRecipe& recipe, std::vector<Tensor> parameters) {
+  if (recipe.optimizer.decay_norms) return parameters;
+  const auto others = std::stable_partition(parameters.begin(), parameters.end(),
+                                            [](const Tensor& parameter) { return parameter.rank() >= 2; });
+  const double penalty = recipe.optimizer.name == "adamw" ? 0 : recipe.l2;
+  return std::vector<optim::ParameterGroup>{{.parameters = {parameters.begin(), others}},
+                                            {.parameters = {others, parameters.end()}, .weight_decay = penalty}};
+}
+
+}  // namespace
+
 std::unique_ptr<optim::Optimizer> make_optimizer(const TrainRecipe& recipe, std::vector<Tensor> parameters) {
   const OptimizerRecipe& o = recipe.optimizer;
+  const optim::ParameterGroups groups = groups_of(recipe, std::move(parameters));
   // An L2 penalty l2/2 w^2 adds l2 w to the gradient, as weight decay does (but for AdamW, see loss_penalty).
   const double decay = o.weight_decay + recipe.l2;
   if (o.name == "sgd") {
-    return std::make_unique<optim::SGD>(std::move(parameters), optim::SGDOptions{.lr = o.lr,
-                                                                                 .momentum = o.momentum,
-                                                                                 .dampening = o.dampening,
-                                                                                 .nesterov = o.nesterov,
-                                                                                 .weight_decay = decay,
-                                                                                 .l1 = recipe.l1,
-                                                                                 .clip_norm = recipe.clip_norm,
-                                                                                 .clip_value = recipe.clip_value});
+    return std::make_unique<optim::SGD>(groups, optim::SGDOptions{.lr = o.lr,
+                                                                  .momentum = o.momentum,
+                                                                  .dampening = o.dampening,
+                                                                  .nesterov = o.nesterov,
+                                                                  .weight_decay = decay,
+                                                                  .l1 = recipe.l1,
+                                                                  .clip_norm = recipe.clip_norm,
+                                                                  .clip_value = recipe.clip_value});
   }
   if (o.name == "adagrad") {
-    return std::make_unique<optim::Adagrad>(std::move(parameters),
+    return std::make_unique<optim::Adagrad>(groups,
                                             optim::AdagradOptions{.lr = o.lr,
                                                                   .lr_decay = o.lr_decay,
                                                                   .eps = o.eps,
@@ -39,36 +55,35 @@ std::unique_ptr<optim::Optimizer> make_optimizer(const TrainRecipe& recipe, std:
                                                                   .clip_value = recipe.clip_value});
   }
   if (o.name == "rmsprop") {
-    return std::make_unique<optim::RMSprop>(std::move(parameters),
-                                            optim::RMSpropOptions{.lr = o.lr,
-                                                                  .alpha = o.alpha,
-                                                                  .eps = o.eps,
-                                                                  .momentum = o.momentum,
-                                                                  .centered = o.centered,
-                                                                  .weight_decay = decay,
-                                                                  .l1 = recipe.l1,
-                                                                  .clip_norm = recipe.clip_norm,
-                                                                  .clip_value = recipe.clip_value});
+    return std::make_unique<optim::RMSprop>(groups, optim::RMSpropOptions{.lr = o.lr,
+                                                                          .alpha = o.alpha,
+                                                                          .eps = o.eps,
+                                                                          .momentum = o.momentum,
+                                                                          .centered = o.centered,
+                                                                          .weight_decay = decay,
+                                                                          .l1 = recipe.l1,
+                                                                          .clip_norm = recipe.clip_norm,
+                                                                          .clip_value = recipe.clip_value});
   }
   if (o.name == "adam") {
-    return std::make_unique<optim::Adam>(std::move(parameters), optim::AdamOptions{.lr = o.lr,
-                                                                                   .beta1 = o.beta1,
-                                                                                   .beta2 = o.beta2,
-                                                                                   .eps = o.eps,
-                                                                                   .weight_decay = decay,
-                                                                                   .l1 = recipe.l1,
-                                                                                   .clip_norm = recipe.clip_norm,
-                                                                                   .clip_value = recipe.clip_value});
+    return std::make_unique<optim::Adam>(groups, optim::AdamOptions{.lr = o.lr,
+                                                                    .beta1 = o.beta1,
+                                                                    .beta2 = o.beta2,
+                                                                    .eps = o.eps,
+                                                                    .weight_decay = decay,
+                                                                    .l1 = recipe.l1,
+                                                                    .clip_norm = recipe.clip_norm,
+                                                                    .clip_value = recipe.clip_value});
   }
   if (o.name == "adamw") {
-    return std::make_unique<optim::AdamW>(std::move(parameters), optim::AdamWOptions{.lr = o.lr,
-                                                                                     .beta1 = o.beta1,
-                                                                                     .beta2 = o.beta2,
-                                                                                     .eps = o.eps,
-                                                                                     .weight_decay = o.weight_decay,
-                                                                                     .l1 = recipe.l1,
-                                                                                     .clip_norm = recipe.clip_norm,
-                                                                                     .clip_value = recipe.clip_value});
+    return std::make_unique<optim::AdamW>(groups, optim::AdamWOptions{.lr = o.lr,
+                                                                      .beta1 = o.beta1,
+                                                                      .beta2 = o.beta2,
+                                                                      .eps = o.eps,
+                                                                      .weight_decay = o.weight_decay,
+                                                                      .l1 = recipe.l1,
+                                                                      .clip_norm = recipe.clip_norm,
+                                                                      .clip_value = recipe.clip_value});
   }
   throw UsageError("optimizer '" + o.name + "' is not known");
 }
@@ -95,12 +110,18 @@ Tensor loss_penalty(const TrainRecipe& recipe, const std::vector<Tensor>& parame
   return squares * (recipe.l2 / 2);
 }
 
-RateSchedule::RateSchedule(const TrainRecipe& recipe, std::int64_t steps_per_epoch) {
+RateSchedule::RateSchedule(const TrainRecipe& recipe, std::int64_t steps_per_epoch)
+    : recipe_(recipe), steps_per_epoch_(steps_per_epoch), planned_epochs_(recipe.epochs) {
+  plan(std::min(recipe.schedule.warmup_steps, recipe.epochs * steps_per_epoch / 2));
+}
+
+void RateSchedule::plan(std::int64_t warmup) {
   using optim::Schedule;
-  const ScheduleRecipe& s = recipe.schedule;
-  const double lr = recipe.optimizer.lr;
-  const std::int64_t steps = recipe.epochs * steps_per_epoch;
-  warmup_ = std::min(s.warmup_steps, steps / 2);
+  const ScheduleRecipe& s = recipe_.schedule;
+  const double lr = recipe_.optimizer.lr;
+  const std::int64_t steps_per_epoch = steps_per_epoch_;
+  const std::int64_t steps = recipe_.epochs * steps_per_epoch;
+  warmup_ = warmup;
   const auto warmed = [warmup = warmup_](const Schedule& schedule) {
     return [=](std::int64_t step) {
       const double share = static_cast<double>(step + 1) / static_cast<double>(std::max<std::int64_t>(warmup, 1));
@@ -146,11 +167,31 @@ void RateSchedule::report(double loss) {
 }
 
 optim::NamedNumbers RateSchedule::state() const {
-  return plateau_ ? plateau_->state() : optim::NamedNumbers{};
+  optim::NamedNumbers result = {{"epochs", static_cast<double>(recipe_.epochs)},
+                                {"warmup", static_cast<double>(warmup_)},
+                                {"highest", recipe_.optimizer.lr}};
+  if (plateau_) {
+    const optim::NamedNumbers own = plateau_->state();
+    result.insert(result.end(), own.begin(), own.end());
+  }
+  return result;
 }
 
+// The finished steps' warm-up stays as it was when the run has other epochs now. A rate that plateaus have lowered is
+// lowered as much when the highest is another now.
 void RateSchedule::load_state(const optim::NamedNumbers& state) {
-  if (plateau_) plateau_->load_state(state);
+  const auto number = [&](const char* name, double otherwise) {
+    const auto found = std::find_if(state.begin(), state.end(), [&](const auto& s) { return s.first == name; });
+    return found == state.end() ? otherwise : found->second;
+  };
+  planned_epochs_ = static_cast<std::int64_t>(number("epochs", static_cast<double>(recipe_.epochs)));
+  plan(static_cast<std::int64_t>(number("warmup", static_cast<double>(warmup_))));
+  if (!plateau_) return;
+  const double highest = number("highest", recipe_.optimizer.lr);
+  optim::NamedNumbers own = state;
+  for (auto& [name, value] : own)
+    if (name == "lr" && highest > 0) value *= recipe_.optimizer.lr / highest;
+  plateau_->load_state(own);
 }
 
 }  // namespace narae

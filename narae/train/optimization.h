@@ -41,14 +41,21 @@ class NARAE_API RateSchedule {
   [[nodiscard]] double operator()(std::int64_t step) const;
   /// Tells a schedule that watches progress the loss by which an epoch is judged.
   void report(double loss);
-  /// What a checkpoint keeps; empty when the rate depends on the step alone.
+  /// What a checkpoint keeps.
   [[nodiscard]] optim::NamedNumbers state() const;
   void load_state(const optim::NamedNumbers& state);
   /// Steps of warm-up: the recipe's, at most half of the run's.
   [[nodiscard]] std::int64_t warmup_steps() const { return warmup_; }
+  /// The run's epochs when the checkpoint was saved that `load_state` was given.
+  [[nodiscard]] std::int64_t planned_epochs() const { return planned_epochs_; }
 
  private:
-  std::int64_t warmup_;
+  void plan(std::int64_t warmup);
+
+  TrainRecipe recipe_;
+  std::int64_t steps_per_epoch_;
+  std::int64_t planned_epochs_;
+  std::int64_t warmup_ = 0;
   std::function<double(std::int64_t)> rate_;
   std::optional<optim::ReduceOnPlateau> plateau_;
 };

@@ -44,10 +44,19 @@ std::vector<std::string> key_names() {
 std::string nearest_key(const std::string& key) {
   if (key.size() > 100) return "";
   const std::vector<std::string> names = key_names();
+  if (detail::find_recipe_row(key + ".name") != nullptr) return "; did you mean '" + key + ".name'?";
+  // Keys that end alike: in the same section first ("train.lr" is train.optimizer.lr, not train.l1).
+  const std::string last = key.substr(key.rfind('.') + 1);
+  const std::string section = key.substr(0, key.find('.')) + ".";
+  std::string alike;
   for (const std::string& name : names) {
-    if (name.ends_with("." + key)) return "; did you mean '" + name + "'?";
+    if (name.ends_with("." + last) && (alike.empty() || (name.starts_with(section) && !alike.starts_with(section)))) {
+      alike = name;
+    } else if (name.ends_with("." + key + ".name")) {
+      return "; did you mean '" + name + "'?";
+    }
   }
-  return did_you_mean(key, names);
+  return alike.empty() ? did_you_mean(key, names) : "; did you mean '" + alike + "'?";
 }
 
 // What a complaint about a name's characters says; "" for a good one.
@@ -184,6 +193,12 @@ void check(const Recipe& recipe, const Given& given) {
     if (row != nullptr && !detail::applies(*row, recipe)) {
       complain(where, key + " has no effect here: it belongs to " + detail::condition(*row));
     }
+  }
+  const OptimizerRecipe& o = recipe.train.optimizer;
+  if (o.name == "sgd" && o.nesterov && (o.momentum == 0 || o.dampening != 0)) {
+    const std::string key = "train.optimizer.nesterov";
+    const std::string* where = place_of(given, key);
+    complain(where == nullptr ? key : *where, "Nesterov's form needs a momentum above 0 and no dampening");
   }
 }
 

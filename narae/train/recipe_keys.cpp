@@ -12,6 +12,7 @@ constexpr NumberRange any_share{.low = 0, .high = 1, .without_high = true};
 constexpr NumberRange not_negative{.low = 0};
 constexpr NumberRange positive{.low = 0, .without_low = true};
 constexpr NumberRange at_least_one{.low = 1};
+constexpr NumberRange epochs{.low = 1, .high = 1e6};
 
 constexpr std::string_view optimizer_name = "train.optimizer.name";
 constexpr std::string_view schedule_name = "train.schedule.name";
@@ -56,7 +57,7 @@ std::vector<RecipeRow> make_rows() {
        .doc = "by mean and deviation of the training pictures"},
       {.key = "data.augment.translate",
        .field = [](Recipe& r) -> RecipeField { return &r.data.augment.translate; },
-       .range = {.low = 0, .high = 1},
+       .range = any_share,
        .doc = "pictures move at most so far, as a share of their size"},
       {.key = "data.augment.rotate",
        .field = [](Recipe& r) -> RecipeField { return &r.data.augment.rotate; },
@@ -77,12 +78,20 @@ std::vector<RecipeRow> make_rows() {
 
       {.key = "train.epochs",
        .field = [](Recipe& r) -> RecipeField { return &r.train.epochs; },
-       .range = {.low = 1, .high = 1e6},
+       .range = epochs,
        .doc = "times that every sample is seen"},
       {.key = "train.batch_size",
        .field = [](Recipe& r) -> RecipeField { return &r.train.batch_size; },
        .range = {.low = 1, .high = 1 << 20},
        .doc = "samples of a step"},
+      {.key = "train.accumulate",
+       .field = [](Recipe& r) -> RecipeField { return &r.train.accumulate; },
+       .range = {.low = 1, .high = 1 << 16},
+       .doc = "batches whose gradients make one update: as one batch of all their samples, in the memory of one"},
+      {.key = "train.ema",
+       .field = [](Recipe& r) -> RecipeField { return &r.train.ema; },
+       .range = any_share,
+       .doc = "decay of a moving average of the weights, which is judged and saved in their place; 0: no average"},
       {.key = "train.seed",
        .field = [](Recipe& r) -> RecipeField { return &r.train.seed; },
        .range = not_negative,
@@ -129,6 +138,9 @@ std::vector<RecipeRow> make_rows() {
        .field = [](Recipe& r) -> RecipeField { return &r.train.keep_checkpoints; },
        .range = at_least_one,
        .doc = "newest checkpoints that are kept"},
+      {.key = "train.checkpoint_activations",
+       .field = [](Recipe& r) -> RecipeField { return &r.train.checkpoint_activations; },
+       .doc = "compute values inside the network's blocks again for the gradient: less memory, longer steps"},
       {.key = "train.weights",
        .field = [](Recipe& r) -> RecipeField { return &r.train.weights; },
        .doc = "safetensors file that the weights start from; empty: fresh ones"},
@@ -138,7 +150,8 @@ std::vector<RecipeRow> make_rows() {
               "between them"},
       {.key = "train.freeze",
        .field = [](Recipe& r) -> RecipeField { return &r.train.freeze; },
-       .doc = "parameters that are not trained: modules or patterns, with commas between them"},
+       .doc = "parameters that are not trained: modules or patterns, with commas between them; batch norm of a frozen "
+              "module keeps its statistics"},
 
       {.key = "train.optimizer.name",
        .field = [](Recipe& r) -> RecipeField { return &r.train.optimizer.name; },
@@ -169,6 +182,9 @@ std::vector<RecipeRow> make_rows() {
        .field = [](Recipe& r) -> RecipeField { return &r.train.optimizer.weight_decay; },
        .range = not_negative,
        .doc = "added to the gradient as weight_decay w; for adamw w *= 1 - lr weight_decay"},
+      {.key = "train.optimizer.decay_norms",
+       .field = [](Recipe& r) -> RecipeField { return &r.train.optimizer.decay_norms; },
+       .doc = "weight decay on biases and normalisation as well; false: on tensors of two or more axes only"},
       {.key = "train.optimizer.alpha",
        .field = [](Recipe& r) -> RecipeField { return &r.train.optimizer.alpha; },
        .range = any_share,
@@ -229,13 +245,13 @@ std::vector<RecipeRow> make_rows() {
        .doc = "the rate at the end; of plateau: the lowest"},
       {.key = "train.schedule.every",
        .field = [](Recipe& r) -> RecipeField { return &r.train.schedule.every; },
-       .range = at_least_one,
+       .range = epochs,
        .decided_by = schedule_name,
        .values = {"step"},
        .doc = "epochs between two decays"},
       {.key = "train.schedule.milestones",
        .field = [](Recipe& r) -> RecipeField { return &r.train.schedule.milestones; },
-       .range = at_least_one,
+       .range = epochs,
        .decided_by = schedule_name,
        .values = {"multi_step"},
        .doc = "epochs after which the rate decays"},

@@ -32,6 +32,11 @@ TaskData open_task_data(const Recipe& recipe) {
   const std::string& name = recipe.data.name;
   Splits splits = open_splits(name, split_options(recipe));
   const bool validates = splits.validation.size() > 0;
+  if (recipe.data.val_fraction > 0 && !validates) {
+    throw UsageError("data.val_fraction = " + std::to_string(recipe.data.val_fraction) + " of the " +
+                     std::to_string(splits.train.size()) + " training samples of '" + name +
+                     "' is not one sample; a larger share is wanted, or 0 to judge by the test samples");
+  }
   TaskData data{.train = limited(splits.train, recipe.data.limit_train),
                 .judged = limited(validates ? splits.validation : splits.test, recipe.data.limit_val),
                 .judged_split = validates ? Split::validation : Split::test,
@@ -65,6 +70,7 @@ Loader training_loader(const Recipe& recipe, Dataset dataset) {
                                      .shuffle = true,
                                      .seed = static_cast<std::uint64_t>(recipe.train.seed),
                                      .workers = static_cast<int>(recipe.data.workers),
+                                     .prefetch = std::max(4, 2 * static_cast<int>(recipe.data.workers)),
                                      .normalize = recipe.data.normalize,
                                      .augment = recipe.data.augment});
 }
@@ -73,6 +79,10 @@ Loader evaluation_loader(const models::ModelConfig& config, Dataset dataset, std
   if (!(sample_shape(dataset) == config.model.input)) {
     throw Error("dataset '" + dataset.name + "' has samples " + to_string(sample_shape(dataset)) +
                 ", but the network takes " + to_string(config.model.input));
+  }
+  if (std::ssize(dataset.classes) > config.model.num_classes) {
+    throw Error("dataset '" + dataset.name + "' has " + std::to_string(dataset.classes.size()) +
+                " classes, but the network tells " + std::to_string(config.model.num_classes) + " apart");
   }
   // Normalised as in training, whatever the dataset's own statistics are.
   dataset.mean = config.mean;

@@ -23,7 +23,7 @@ class RunsCommand : public ::testing::Test {
     add("runs/mlp/run", "name = \"mlp\"\n", "");
   }
   void add(const std::string& run, const std::string& recipe, const std::string& results) const {
-    fs::create_directories(folder_ / run);
+    for (const char* part : {"weights", "checkpoints"}) fs::create_directories(folder_ / run / part);
     write_whole(folder_ / run / "recipe.toml", recipe);
     if (!results.empty()) write_whole(folder_ / run / "results.csv", results);
   }
@@ -103,12 +103,36 @@ TEST_F(RunsCommand, CompareShowsOnlyWhatDiffers) {
   EXPECT_EQ(json["different"]["model.hidden"], Json({"-", "[256]"}));
 }
 
+TEST_F(RunsCommand, CompareDrawsTheCurvesOfAllRuns) {
+  const std::string header = "epoch,step,train_loss,train_accuracy,val_loss,val_accuracy,lr,seconds\n";
+  write_whole(folder_ / "runs/lenet5/a/results.csv",
+              header + "1,8,0.5,0.8,0.4,0.85,0.1,1\n2,16,0.3,0.9,0.3,0.9,0.1,1\n");
+  write_whole(folder_ / "runs/lenet5/b/results.csv",
+              header + "1,8,0.7,0.7,0.6,0.75,0.1,1\n2,16,0.6,0.8,0.5,0.8,0.1,1\n");
+  const CommandResult result = runs({"compare", "lenet5/a", "lenet5/b", "mlp/run", "--save", "both.svg"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_SAYS(result.out, "best accuracy");
+  const std::string svg = read_whole(folder_ / "both.svg");
+  for (const char* part : {"training loss", "accuracy on test or validation samples", ">lenet5/a<", ">lenet5/b<",
+                           ">mlp/run<", "lenet5/a at 2: 0.3", "lenet5/b at 1: 0.75"}) {
+    EXPECT_SAYS(svg, part);
+  }
+  const CommandResult bad = runs({"compare", "lenet5/a", "--save", "both.png"});
+  EXPECT_EQ(bad.exit_code, 2);
+  EXPECT_SAYS(bad.err, "must end in .svg");
+  EXPECT_EQ(runs({"compare", "lenet5/a", "--save", "no/such/folder.svg"}).exit_code, 1);
+}
+
 TEST_F(RunsCommand, RmRemovesRunsAndNothingElse) {
   fs::create_directories(folder_ / "precious");
   write_whole(folder_ / "precious" / "file", "text");
   const CommandResult refused = runs({"rm", "precious", "lenet5/a"});
   EXPECT_EQ(refused.exit_code, 2);
   EXPECT_SAYS(refused.err, "'precious' is no run folder");
+  write_whole(folder_ / "precious" / "recipe.toml", "name = 'x'\n");
+  const CommandResult alike = runs({"rm", "precious"});
+  EXPECT_EQ(alike.exit_code, 2);
+  EXPECT_SAYS(alike.err, "no weights and checkpoints");
   EXPECT_TRUE(fs::exists(folder_ / "precious" / "file"));
   EXPECT_TRUE(fs::exists(folder_ / "runs/lenet5/a")) << "nothing is removed when one name is wrong";
   const CommandResult result = runs({"rm", "lenet5/a", "runs/lenet5/a/", "mlp/run"});

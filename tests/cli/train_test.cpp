@@ -11,6 +11,7 @@
 #include "narae/train/recipe.h"
 #include "narae/train/table.h"
 #include "tests/cli/command.h"
+#include "tests/cli/idx_folder.h"
 
 namespace narae::cli {
 namespace {
@@ -178,7 +179,7 @@ TEST_F(TrainCommand, WeightsAndFreezeStartFromAnotherRun) {
   EXPECT_SAYS(misfit.err, "last.safetensors");
   EXPECT_SAYS(misfit.err, "0.weight");
   EXPECT_EQ(train({"mlp", "--weights", "nothing.safetensors"}).exit_code, 1);
-  EXPECT_EQ(train({"mlp", "--freeze", "head"}).exit_code, 1);
+  EXPECT_EQ(train({"mlp", "--freeze", "head"}).exit_code, 2);
 }
 
 TEST_F(TrainCommand, PatienceStopsTheRun) {
@@ -230,6 +231,23 @@ TEST_F(TrainCommand, MistakesOfUseExitWith2) {
     EXPECT_EQ(result.out, "") << part;
   }
   EXPECT_TRUE(fs::is_empty(folder_));
+}
+
+TEST_F(TrainCommand, TheNearestKeyIsNamed) {
+  const std::vector<std::pair<std::string, std::string>> cases = {{"train.lr=0.1", "'train.optimizer.lr'"},
+                                                                  {"lr=0.1", "'train.optimizer.lr'"},
+                                                                  {"optimizer=adam", "'train.optimizer.name'"},
+                                                                  {"train.epoch=1", "'train.epochs'"}};
+  for (const auto& [word, wanted] : cases) {
+    const CommandResult result = train({"mlp", word});
+    EXPECT_EQ(result.exit_code, 2) << word;
+    EXPECT_SAYS(result.err, "did you mean " + wanted);
+  }
+  const CommandResult nesterov = train(
+      {"mlp", "train.optimizer.name=sgd", "train.optimizer.momentum=0", "train.optimizer.nesterov=true", "--dry-run"});
+  EXPECT_EQ(nesterov.exit_code, 2);
+  EXPECT_SAYS(nesterov.err, "train.optimizer.nesterov");
+  EXPECT_EQ(train({"mlp", "--freeze", "nope", "--dry-run"}).exit_code, 2);
 }
 
 TEST_F(TrainCommand, MissingOrUnfitDataFails) {
@@ -293,6 +311,55 @@ TEST_F(TrainCommand, ALossThatExplodesStopsTheRun) {
   EXPECT_SAYS(result.err, "no longer finite");
   EXPECT_SAYS(result.err, "step ");
   EXPECT_TRUE(has("runs/mlp/run/weights/last.safetensors"));
+}
+
+TEST_F(TrainCommand, ClosedStandardStreamsSpoilNoFile) {
+  const std::string command = std::string(NARAE_COMMAND) +
+                              " train mlp model.hidden=8 --data 'synth:moons?train=80&test=40'"
+                              " --epochs 1 <&- >&- 2>&-";
+  EXPECT_EQ(std::system(("cd '" + folder_.string() + "' && " + command).c_str()), 0);
+  EXPECT_TRUE(read_whole(folder_ / "runs/mlp/run/results.csv").starts_with("epoch,"));
+  EXPECT_TRUE(read_whole(folder_ / "runs/mlp/run/steps.csv").starts_with("step,"));
+}
+
+TEST_F(TrainCommand, AFileThatMayNotGrowIsAnError) {
+  const std::string command =
+      std::string("ulimit -f 2; '") + NARAE_COMMAND + "' train mlp --data synth:moons --epochs 1";
+  const int status = std::system(("cd '" + folder_.string() + "' && (" + command + ") >out 2>err").c_str());
+  EXPECT_EQ(WEXITSTATUS(status), 1);
+  EXPECT_SAYS(read_whole(folder_ / "err"), "File too large");
+  for (const auto& file : fs::recursive_directory_iterator(folder_)) {
+    EXPECT_EQ(file.path().string().find(".tmp"), std::string::npos) << file.path();
+  }
+}
+
+TEST_F(TrainCommand, ADatasetBesideIsFoundFromElsewhere) {
+  make_idx_folder(folder_, "tiny");
+  EXPECT_EQ(train({"mlp", "model.hidden=4", "--data", "tiny", "--epochs", "1"}).exit_code, 0);
+  EXPECT_EQ(train({"mlp", "model.hidden=4", "data.name=./tiny", "--epochs", "1"}).exit_code, 0);
+  for (const char* run : {"run", "run-2"}) {
+    const CommandResult result = run_command({"eval", (folder_ / "runs/mlp" / run).string()}, {.folder = "/"});
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+  }
+}
+
+TEST_F(TrainCommand, ARunWithoutCheckpointIsNotTakenByAnotherRecipe) {
+  ASSERT_EQ(train_points({}).exit_code, 0);
+  fs::remove_all(folder_ / "runs/mlp/run/checkpoints");
+  const CommandResult other = train({"softmax", "--resume", "runs/mlp/run"});
+  EXPECT_EQ(other.exit_code, 2);
+  EXPECT_SAYS(other.err, "is a run of recipe 'mlp'");
+  EXPECT_TRUE(has("runs/mlp/run/weights/best.safetensors"));
+}
+
+TEST_F(TrainCommand, ARunGoesOnWithItsOwnSettings) {
+  const std::string recipe = "[model]\nname = 'mlp'\nhidden = [4]\n[data]\nname = 'synth:moons?train=80&test=40'\n";
+  write_whole(folder_ / "mine.toml", recipe + "[train]\nepochs = 1\n");
+  ASSERT_EQ(train({"mine.toml"}).exit_code, 0);
+  write_whole(folder_ / "mine.toml", recipe + "[train]\nepochs = 2\n");
+  const CommandResult result = train({"mine.toml", "--resume"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_SAYS(result.err, "recipe.toml decides, where the file says otherwise about train.epochs");
 }
 
 TEST_F(TrainCommand, ResumeFindsTheRun) {

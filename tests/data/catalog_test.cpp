@@ -44,9 +44,8 @@ void write_set(const fs::path& folder) {
 
 std::optional<fs::path> real_data(const std::string& name) {
   const char* variable = std::getenv("NARAE_DATA");
-  for (const fs::path& root : {fs::path(variable == nullptr ? "" : variable), fs::path("../shared/data")}) {
-    if (!root.empty() && fs::is_directory(root / name)) return root / name;
-  }
+  const fs::path root = variable == nullptr ? "" : variable;
+  if (!root.empty() && fs::is_directory(root / name)) return root / name;
   return std::nullopt;
 }
 
@@ -95,7 +94,7 @@ TEST(Catalog, FindsNamesBelowTheDataFolder) {
 
   const std::string text = error_of([] { (void)open_dataset("scribles", Split::train); });
   EXPECT_TRUE(contains(text, (root / "scribles").string())) << text;
-  EXPECT_TRUE(contains(text, "../shared/data/scribles")) << text;
+  EXPECT_TRUE(contains(text, "data/scribles")) << text;
   EXPECT_TRUE(contains(text, "train-images-idx3-ubyte")) << text;
   EXPECT_TRUE(contains(text, "did you mean 'scribbles'")) << text;
   EXPECT_THROW((void)open_dataset("scribles", Split::train), UsageError);
@@ -173,7 +172,7 @@ TEST(Catalog, ValidationIsTakenFromTheTrainingSamples) {
 
 TEST(Catalog, MnistIsWhatItShouldBe) {
   const auto folder = real_data("mnist");
-  if (!folder) GTEST_SKIP() << "no mnist below $NARAE_DATA or ../shared/data";
+  if (!folder) GTEST_SKIP() << "no mnist below $NARAE_DATA";
   const Splits mnist = open_splits(folder->string());
   EXPECT_EQ(mnist.train.size(), 60'000);
   EXPECT_EQ(mnist.test.size(), 10'000);
@@ -187,7 +186,7 @@ TEST(Catalog, MnistIsWhatItShouldBe) {
 
 TEST(Catalog, FashionMnistHasClassNames) {
   const auto folder = real_data("fashion-mnist");
-  if (!folder) GTEST_SKIP() << "no fashion-mnist below $NARAE_DATA or ../shared/data";
+  if (!folder) GTEST_SKIP() << "no fashion-mnist below $NARAE_DATA";
   const Dataset train = open_dataset(folder->string(), Split::train);
   EXPECT_EQ(train.classes.at(8), "Bag");
   EXPECT_EQ(read_field(train, "label", 0, 1).values<std::int64_t>()[0], 9);  // an ankle boot

@@ -97,6 +97,29 @@ TEST(Svg, TextIsEscaped) {
   EXPECT_EQ(escape_xml(std::string_view("\0\xC3", 2)), "\xEF\xBF\xBD\xEF\xBF\xBD");
 }
 
+TEST(Svg, MarksStandAcrossThePlot) {
+  const Chart chart{.series = {{.name = "s", .y = {1, 2, 3}, .x = {1, 10, 100}}},
+                    .log_x = true,
+                    .marks = {{.x = 10, .label = "here & now"}, {.x = 1000, .label = "beyond"}, {.x = -1}}};
+  const std::string text = drawn(chart);
+  EXPECT_EQ(count(text, "class=\"mark\""), 1);
+  EXPECT_NE(text.find("here &amp; now"), std::string::npos);
+  EXPECT_EQ(text.find("beyond"), std::string::npos);
+  EXPECT_EQ(fault_in(text), "");
+}
+
+TEST(Svg, ALongLegendTakesSeveralLines) {
+  Chart chart;
+  for (int i = 0; i < 12; ++i) {
+    chart.series.push_back({.name = "a run with a long name " + std::to_string(i), .y = {1.0 * i, 2.0 * i}});
+  }
+  const std::string text = drawn(chart);
+  for (int i = 0; i < 12; ++i) EXPECT_NE(text.find(chart.series[static_cast<std::size_t>(i)].name), std::string::npos);
+  EXPECT_EQ(fault_in(text), "");
+  for (int i = 0; i < 200; ++i) chart.series.push_back(chart.series[0]);
+  EXPECT_EQ(fault_in(drawn(chart)), "") << "more than the panel holds are left out";
+}
+
 TEST(Svg, WhatCannotBeShownLeavesAGap) {
   const auto lines = [](const Chart& chart) {
     return count(drawn(chart), "<path class=\"line\"") - 1;

@@ -45,7 +45,8 @@ constexpr Unary unary[] = {
 
 // Functions without a node of their own, under an operator that they use.
 constexpr Unary composed[] = {
-    {"maximum", [](const Tensor& x) { return clip(x, -0.7, 1.1); }},
+    {"where", [](const Tensor& x) { return clip(x, -0.7, 1.1); }},
+    {"maximum", [](const Tensor& x) { return maximum(x, -0.7) * minimum(x, 1.1); }},
     {"where", [](const Tensor& x) { return leaky_relu(x, 0.2); }},
     {"expm1", [](const Tensor& x) { return elu(x, 1.3); }},
     {"erf", gelu},

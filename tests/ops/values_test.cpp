@@ -125,6 +125,15 @@ TEST(Values, EqualElementsShareTheCotangent) {
   expect_values(grad(sum(maximum(x, y)), {x})[0], {0.5, 0.5, 1, 0.5});
 }
 
+// As PyTorch has them: the left branch of ELU holds at 0, the bounds of clip belong to the part that is let through.
+TEST(Values, GradientsAtTheEndsOfBranches) {
+  const Tensor x = Tensor::of({-1, 0, 1});
+  EXPECT_FLOAT_EQ(grad(sum(elu(x)), {x})[0].to_vector<float>()[1], 1);
+  EXPECT_FLOAT_EQ(grad(sum(elu(x, 0.7)), {x})[0].to_vector<float>()[1], 0.7F);
+  EXPECT_EQ(grad(sum(clip(x, -1, 1)), {x})[0].to_vector<float>(), (std::vector<float>{1, 1, 1}));
+  EXPECT_EQ(grad(sum(clip(x, -0.5, 0.5)), {x})[0].to_vector<float>(), (std::vector<float>{0, 1, 0}));
+}
+
 TEST(Values, GradientsAtCornersAreFinite) {
   const Tensor zero = Tensor::of({0, 0});
   expect_values(grad(norm(zero), {zero})[0], {0, 0});

@@ -63,7 +63,25 @@ TEST(RateSchedule, APlateauIsWatchedAndKept) {
   RateSchedule again(recipe, 2);
   again.load_state(rate.state());
   EXPECT_EQ(again(2), 0.5);
-  EXPECT_TRUE(RateSchedule({}, 2).state().empty());
+  recipe.optimizer.lr = 0.2;  // a fifth of the rate that the run was begun with
+  RateSchedule slower(recipe, 2);
+  slower.load_state(rate.state());
+  EXPECT_DOUBLE_EQ(slower(2), 0.1);
+}
+
+TEST(RateSchedule, MoreEpochsLeaveTheWarmUpAsItWas) {
+  TrainRecipe recipe{.epochs = 2, .optimizer = {.lr = 1}};
+  recipe.schedule = {.name = "cosine", .warmup_steps = 200};
+  const RateSchedule before(recipe, 4);
+  EXPECT_EQ(before.warmup_steps(), 4);
+  recipe.epochs = 50;
+  RateSchedule after(recipe, 4);
+  EXPECT_EQ(after.planned_epochs(), 50);
+  after.load_state(before.state());
+  EXPECT_EQ(after.planned_epochs(), 2);
+  EXPECT_EQ(after.warmup_steps(), 4);
+  for (std::int64_t step = 0; step < 4; ++step) EXPECT_EQ(after(step), before(step)) << step;
+  for (std::int64_t step = 5; step < 200; ++step) EXPECT_LT(after(step), after(step - 1)) << step;
 }
 
 // One step from p = 3 with gradient 1.
@@ -99,6 +117,23 @@ TEST(MakeOptimizer, EverySettingArrives) {
   EXPECT_NEAR(after_one_step(recipe), 2.5, 1e-5);
   recipe = {.optimizer = {.name = "adamw", .lr = 0.5, .weight_decay = 0.1}};
   EXPECT_NEAR(after_one_step(recipe), 3 * 0.95 - 0.5, 1e-5);
+}
+
+TEST(MakeOptimizer, BiasesAndNormsCanBeLeftOutOfDecay) {
+  for (const std::string name : {"sgd", "adamw"}) {
+    for (const bool decay_norms : {true, false}) {
+      const Tensor weight = variable(Tensor::of({3.0F}, {1, 1}), {.name = "weight"});
+      const Tensor bias = variable(Tensor::of({3.0F}), {.name = "bias"});
+      TrainRecipe recipe{.optimizer = {.name = name, .lr = 0.5, .weight_decay = 0.1, .decay_norms = decay_norms}};
+      recipe.l2 = name == "sgd" ? 0.02 : 0;  // a penalty is on everything
+      const std::vector<Tensor> parameters = {bias, weight};
+      const auto optimizer = make_optimizer(recipe, parameters);
+      EXPECT_TRUE(optimizer->step(grad(sum(weight) * 0.0 + sum(bias) * 0.0, parameters)).applied);
+      const double decayed = 3 - 0.5 * 0.1 * 3 - 0.5 * recipe.l2 * 3;
+      EXPECT_NEAR(weight.item(), decayed, 1e-6) << name;
+      EXPECT_NEAR(bias.item(), decay_norms ? decayed : 3 - 0.5 * recipe.l2 * 3, 1e-6) << name;
+    }
+  }
 }
 
 TEST(MakeOptimizer, TheL2PenaltyOfAdamWIsInTheLoss) {

@@ -173,6 +173,83 @@ TEST(Train, AMissingBestFileIsMadeGoodFromTheCheckpoint) {
   EXPECT_EQ(read_whole(whole.run / "weights/best.safetensors"), best);
 }
 
+// Everything that has state of its own, at once.
+TEST(Train, ResumesToTheSameBitsWithPlateauPatienceAugmentationAndClipping) {
+  const fs::path project = temporary_folder();
+  const Recipe recipe =
+      changed(parse_recipe("[model]\nname = 'lenet5'\n[data]\nname = 'synth:digits?train=60&test=30'\n", "all.toml"),
+              {"train.epochs=4",
+               "train.batch_size=20",
+               "train.optimizer.name=sgd",
+               "train.optimizer.lr=0.05",
+               "train.optimizer.momentum=0.9",
+               "train.schedule.name=plateau",
+               "train.schedule.patience=0",
+               "train.schedule.threshold=0.5",
+               "train.patience=3",
+               "train.l1=0.0001",
+               "train.l2=0.001",
+               "train.clip_norm=1",
+               "train.clip_value=0.5",
+               "train.label_smoothing=0.1",
+               "train.save_every=2",
+               "data.workers=2",
+               "data.val_fraction=0.2",
+               "data.augment.translate=0.1",
+               "data.augment.rotate=10",
+               "data.augment.scale=0.1",
+               "data.augment.stretch=0.1",
+               "data.augment.shear=5"});
+  const TrainResult whole = train(recipe, quiet(project));
+  TrainOptions options = quiet(project);
+  int left = 2;
+  options.interrupted = [&] { return left-- <= 0; };
+  TrainResult part = train(recipe, options);
+  int parts = 1;
+  for (; part.interrupted; ++parts) {
+    left = 2;
+    options.resume = part.run;
+    part = train(resumed_recipe(part.run, {}), options);
+    ASSERT_LT(parts, 20);
+  }
+  EXPECT_GT(parts, 2);
+  EXPECT_EQ(part.weights, whole.weights);
+  EXPECT_EQ(results_of(part.run), results_of(whole.run));
+  EXPECT_EQ(read_whole(part.run / "steps.csv"), read_whole(whole.run / "steps.csv"));
+}
+
+TEST(Train, OtherDataThanTheRunsLeavesItsCheckpointsAlone) {
+  const fs::path project = temporary_folder();
+  const TrainResult whole = train(small_recipe(), quiet(project));
+  TrainOptions options = quiet(project);
+  options.resume = whole.run;
+  const Recipe other = changed(load_recipe(whole.run.string()), {"data.name=synth:digits?train=60&test=40"});
+  const std::string text = refusal([&] { static_cast<void>(train(other, options)); });
+  EXPECT_NE(text.find("learns 2 classes"), std::string::npos) << text;
+  for (const auto& checkpoint : fs::directory_iterator(whole.run / "checkpoints")) {
+    EXPECT_EQ(checkpoint.path().extension(), "") << checkpoint.path();
+  }
+  EXPECT_EQ(train(resumed_recipe(whole.run, {}), options).weights, whole.weights);
+}
+
+TEST(Train, ResumingNeedsNoFileOfFirstWeightsAndMendsATable) {
+  const fs::path project = temporary_folder();
+  const TrainResult first = train(small_recipe(), quiet(project));
+  fs::copy_file(first.run / "weights/last.safetensors", project / "first.safetensors");
+  const Recipe recipe = changed(small_recipe(), {"train.weights=" + (project / "first.safetensors").string()});
+  const TrainResult whole = train(recipe, quiet(project));
+  fs::remove(project / "first.safetensors");
+  write_whole(whole.run / "results.csv", "epo");
+  TrainOptions options = quiet(project);
+  options.resume = whole.run;
+  const std::vector<std::string> longer = {"train.epochs=4"};
+  EXPECT_EQ(train(resumed_recipe(whole.run, longer), options).epochs, 4);
+  const Table table = read_table(whole.run / "results.csv");
+  EXPECT_EQ(table.columns.front(), "epoch");
+  ASSERT_EQ(table.rows.size(), 1U);
+  EXPECT_EQ(table.rows[0][0], "4");
+}
+
 TEST(Train, OnlyWhatTheFinishedStepsDoNotDependOnMayChange) {
   const fs::path project = temporary_folder();
   const TrainResult whole = train(small_recipe(), quiet(project));
@@ -213,6 +290,24 @@ TEST(Train, StopsWhenTheLossIsNoLongerFinite) {
     for (const float w : array.values<float>()) ASSERT_TRUE(std::isfinite(w)) << name;
   }
   EXPECT_NE(read_whole(run / "log.txt").find("no longer finite"), std::string::npos);
+}
+
+// The last update of an epoch may spoil the weights with finite gradients: no loss comes after it in training.
+TEST(Train, SpoiledWeightsAreNotKept) {
+  const fs::path project = temporary_folder();
+  const Recipe recipe = changed(small_recipe(), {"train.optimizer.name=sgd", "train.optimizer.lr=1e39",
+                                                 "train.schedule.warmup_steps=0", "train.batch_size=60"});
+  const std::string text = refusal([&] { static_cast<void>(train(recipe, quiet(project))); });
+  EXPECT_NE(text.find("loss is no longer finite"), std::string::npos) << text;
+  EXPECT_NE(text.find("not saved"), std::string::npos) << text;
+  EXPECT_EQ(text.find("--resume"), std::string::npos) << "there is no checkpoint: " << text;
+  EXPECT_FALSE(fs::exists(project / "small/run/weights/last.safetensors"));
+}
+
+TEST(Train, AShareOfNoSampleIsRefused) {
+  const std::string text =
+      refusal([] { static_cast<void>(plan_training(changed(small_recipe(), {"data.val_fraction=0.001"}))); });
+  EXPECT_NE(text.find("data.val_fraction"), std::string::npos) << text;
 }
 
 TEST(Train, ValidationSamplesComeFromTheTrainingSamples) {
