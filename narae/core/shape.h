@@ -15,9 +15,12 @@ namespace narae {
 class NARAE_API Shape {
  public:
   static constexpr int max_rank = 8;
+  /// Elements that a tensor may have, so that its bytes can be counted.
+  static constexpr std::int64_t max_count = std::int64_t{1} << 59;
 
   Shape() = default;
-  /// Throws Error for more than 8 dimensions, a negative extent, or more elements than fit in 63 bits.
+  /// Throws Error for more than 8 dimensions, a negative extent, or more than `max_count` elements (extents of 0 count
+  /// as 1).
   Shape(std::initializer_list<std::int64_t> dims) : Shape(std::span(dims.begin(), dims.size())) {}
   explicit Shape(std::span<const std::int64_t> dims);
 
@@ -32,6 +35,18 @@ class NARAE_API Shape {
   [[nodiscard]] std::int64_t operator[](int i) const { return dims_[static_cast<std::size_t>(i < 0 ? i + rank_ : i)]; }
   void set(int i, std::int64_t extent) { dims_[static_cast<std::size_t>(i < 0 ? i + rank_ : i)] = extent; }
   void push_back(std::int64_t extent);
+
+  /// Whether every extent is at least 0 and the elements can be counted: rules that set extents one by one check
+  /// neither.
+  [[nodiscard]] bool countable() const {
+    std::int64_t n = 1;
+    bool fits = true;
+    for (int i = 0; i < rank_; ++i) {
+      const std::int64_t extent = dims_[static_cast<std::size_t>(i)];
+      fits = fits && extent >= 0 && !__builtin_mul_overflow(n, extent == 0 ? 1 : extent, &n);
+    }
+    return fits && n <= max_count;
+  }
 
   [[nodiscard]] std::span<const std::int64_t> dims() const { return {dims_.data(), static_cast<std::size_t>(rank_)}; }
   [[nodiscard]] const std::int64_t* begin() const { return dims_.data(); }

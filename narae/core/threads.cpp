@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cmath>
 #include <condition_variable>
+#include <exception>
 #include <fstream>
 #include <mutex>
 #include <string>
@@ -32,6 +33,30 @@ void park_second_team() {
     }
   }).detach();
 }
+
+// Exceptions can't leave a parallel region: the one of the lowest range is kept.
+class FirstException {
+ public:
+  template <class F>
+  void guard(std::int64_t range, const F& f) {
+    try {
+      f();
+    } catch (...) {
+      const std::lock_guard lock(mutex_);
+      if (exception_ != nullptr && range_ < range) return;
+      exception_ = std::current_exception();
+      range_ = range;
+    }
+  }
+  void rethrow() const {
+    if (exception_ != nullptr) std::rethrow_exception(exception_);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::exception_ptr exception_;
+  std::int64_t range_ = 0;
+};
 
 std::atomic<int>& count() {
   static std::atomic<int> value = available_cores();
@@ -68,6 +93,14 @@ void flush_denormals() {
   _mm_setcsr(_mm_getcsr() | 0x8040U);
 }
 
+FlushDenormals::FlushDenormals() : before_(_mm_getcsr()) {
+  flush_denormals();
+}
+
+FlushDenormals::~FlushDenormals() {
+  _mm_setcsr((_mm_getcsr() & ~0x8040U) | (before_ & 0x8040U));
+}
+
 namespace detail {
 
 void parallel_ranges(std::int64_t total, std::int64_t grain, RangeBody body) {
@@ -80,13 +113,19 @@ void parallel_ranges(std::int64_t total, std::int64_t grain, RangeBody body) {
   static std::once_flag parked;
   std::call_once(parked, park_second_team);
   const std::int64_t chunk = (total + threads - 1) / threads;
+  const FlushDenormals scope;  // the calling thread takes part, and goes back to what it was
+  FirstException failure;
 #pragma omp parallel num_threads(threads)
   {
     flush_denormals();
-    const std::int64_t begin = std::min(total, chunk * omp_get_thread_num());
-    const std::int64_t end = std::min(total, begin + chunk);
-    if (begin < end) body.call(body.object, begin, end);
+    // OpenMP may grant a smaller team (OMP_THREAD_LIMIT, OMP_DYNAMIC): its threads share the ranges out.
+    for (int t = omp_get_thread_num(); t < threads; t += omp_get_num_threads()) {
+      const std::int64_t begin = std::min(total, chunk * t);
+      const std::int64_t end = std::min(total, begin + chunk);
+      if (begin < end) failure.guard(begin, [&] { body.call(body.object, begin, end); });
+    }
   }
+  failure.rethrow();
 }
 
 }  // namespace detail

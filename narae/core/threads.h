@@ -25,7 +25,8 @@ NARAE_API void parallel_ranges(std::int64_t count, std::int64_t grain, RangeBody
 
 /// Calls body(begin, end) on disjoint ranges that cover [0, count), from as many threads as there are grains
 /// (at least `grain` items each); on the calling thread alone when count <= grain or inside a parallel loop.
-/// The ranges depend on (count, grain, thread_count) only. Exceptions must not leave the body.
+/// The ranges depend on (count, grain, thread_count) only, also where OpenMP grants fewer threads. When bodies throw,
+/// the exception of the first of their ranges is thrown again after all have ended.
 template <class Body>
 void parallel_for(std::int64_t count, std::int64_t grain, Body&& body) {
   if (count <= 0) return;
@@ -38,5 +39,17 @@ void parallel_for(std::int64_t count, std::int64_t grain, Body&& body) {
 
 /// Sets the calling thread to flush denormal numbers to zero; every worker of the pool does the same.
 NARAE_API void flush_denormals();
+
+/// The calling thread flushes denormal numbers to zero while this lives, and does what it did before afterwards.
+class NARAE_API FlushDenormals {
+ public:
+  FlushDenormals();
+  ~FlushDenormals();
+  FlushDenormals(const FlushDenormals&) = delete;
+  FlushDenormals& operator=(const FlushDenormals&) = delete;
+
+ private:
+  unsigned before_;
+};
 
 }  // namespace narae

@@ -39,15 +39,20 @@ bool gradients_enabled() {
 }
 
 EngineCounts engine_counts() {
-  return detail::mutable_engine_counts();
+  const detail::AtomicEngineCounts& c = detail::mutable_engine_counts();
+  return {.evaluations = c.evaluations,
+          .plans_built = c.plans_built,
+          .recomputed = c.recomputed,
+          .steps = c.steps,
+          .executor_allocations = c.executor_allocations};
 }
 
 namespace detail {
 void set_evaluator(Evaluator e) {
   evaluator = e;
 }
-EngineCounts& mutable_engine_counts() {
-  static EngineCounts counts;
+AtomicEngineCounts& mutable_engine_counts() {
+  static AtomicEngineCounts counts;
   return counts;
 }
 void set_allocation_counter(AllocationCounter counter) {

@@ -26,8 +26,20 @@ class NARAE_API ModuleScope {
 [[nodiscard]] NARAE_API std::string module_path(std::uint32_t module);
 
 namespace detail {
-/// Sets the calling thread's path and returns the one before (gradient rules write under their forward node's path).
+/// Sets the calling thread's path and returns the one before.
 NARAE_API std::uint32_t exchange_module(std::uint32_t module);
+
+/// While it lives, the calling thread writes under this path (gradient rules write under their forward node's).
+class ModulePath {
+ public:
+  explicit ModulePath(std::uint32_t module) : outer_(exchange_module(module)) {}
+  ~ModulePath() { exchange_module(outer_); }
+  ModulePath(const ModulePath&) = delete;
+  ModulePath& operator=(const ModulePath&) = delete;
+
+ private:
+  std::uint32_t outer_;
+};
 }  // namespace detail
 
 }  // namespace narae

@@ -103,6 +103,11 @@ void give_block(void* memory, std::uint8_t size_class) {
   blocks.lists[size_class] = block;
 }
 
+[[noreturn]] void fail_uncountable(const Op& op, const Shape& shape) {
+  throw Error(std::string(op.name) + ": the result would have shape " + to_string(shape) +
+              "; a tensor has at most 2^59 elements and no negative extent");
+}
+
 // Nodes whose last reference went, linked through `visit`, so that a chain of any length is freed without recursion.
 void push_dead(Node*& dead, Node* node) {
   node->visit = reinterpret_cast<std::uint64_t>(dead);
@@ -141,9 +146,9 @@ std::int64_t live_nodes() {
 }
 
 namespace detail {
-
 Node* create_node(const Op& op, const Signature& signature, std::span<Node* const> inputs, Attributes attributes) {
   if (attributes.size() > 255) throw Error(std::string(op.name) + ": too many attributes");
+  if (!signature.shape.countable()) fail_uncountable(op, signature.shape);
   std::uint8_t size_class = 0;
   void* memory = take_block(sizeof(Node) + (inputs.size() + attributes.size()) * sizeof(void*), size_class);
   Node* node = new (memory) Node;

@@ -132,6 +132,7 @@ Tensor variable(const Tensor& initial, const VariableOptions& options) {
   const Signature signature{snapshot.dtype, snapshot.shape};
   NodeRef handle = NodeRef::adopt(detail::create_node(variable_op, signature, {}, {}));
   handle->variable = state;
+  state->id = handle->sequence;
   Node* version = detail::create_node(version_op, signature, {}, {});
   version->variable = state;
   detail::retain(state);

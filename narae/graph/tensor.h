@@ -21,7 +21,8 @@ namespace detail {
 
 /// A value that may not have been computed yet: a recipe of operators over data and variables. Copying a Tensor
 /// copies the reference. Operators (ops/*.h) check types and shapes at once and compute nothing; `item`, `array`
-/// and `eval` compute.
+/// and `eval` compute. Any number of threads may read computed values; a variable, or a recipe that has not been
+/// computed, belongs to one thread at a time (docs/architecture.md).
 class NARAE_API Tensor {
  public:
   /// Undefined: has neither type nor shape.

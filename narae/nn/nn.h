@@ -5,6 +5,7 @@
 #include "narae/nn/conv.h"
 #include "narae/nn/dropout.h"
 #include "narae/nn/embedding.h"
+#include "narae/nn/filters.h"
 #include "narae/nn/fine_tune.h"
 #include "narae/nn/flatten.h"
 #include "narae/nn/init.h"

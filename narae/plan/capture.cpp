@@ -2,16 +2,22 @@
 
 #include <algorithm>
 #include <bit>
+#include <limits>
 #include <string>
+#include <utility>
 
 #include "narae/core/error.h"
+#include "narae/core/threads.h"
 #include "narae/graph/leaves.h"
 #include "narae/graph/node_map.h"
 
 namespace narae::plan {
 namespace {
 
+// First words of the parts of a key; operators start with their address, a multiple of 8.
 constexpr std::uint64_t leaf_mark = 0x1eaf;
+constexpr std::uint64_t section_mark = std::uint64_t{0x5ec} << 48;
+constexpr std::uint64_t store_mark = std::uint64_t{1} << 63;
 
 struct Frame {
   Node* node;
@@ -87,18 +93,23 @@ class Walk {
   void close_leaf(Node* node) {
     node->index = static_cast<std::uint32_t>(c_.order.size());
     c_.order.push_back(node);
-    const bool scalar = node->op == &scalar_op;
     const bool version = node->op == &version_op;
-    c_.key.push_back(leaf_mark | (std::uint64_t{scalar} << 16) | (std::uint64_t{version} << 17) |
-                     (static_cast<std::uint64_t>(node->dtype) << 24) |
-                     (static_cast<std::uint64_t>(node->shape.rank()) << 32));
-    for (const std::int64_t extent : node->shape) c_.key.push_back(static_cast<std::uint64_t>(extent));
+    write_leaf(node);
     if (version) {
       // Versions of one variable share one argument (only one version can be stored at a time).
       node->variable->stamp = epoch_;
       node->variable->slot = static_cast<std::uint32_t>(c_.arguments.size());
     }
     c_.arguments.push_back(node);
+  }
+
+  void write_leaf(const Node* node) {
+    const bool scalar = node->op == &scalar_op;
+    const bool version = node->op == &version_op;
+    c_.key.push_back(leaf_mark | (std::uint64_t{scalar} << 16) | (std::uint64_t{version} << 17) |
+                     (static_cast<std::uint64_t>(node->dtype) << 24) |
+                     (static_cast<std::uint64_t>(node->shape.rank()) << 32));
+    for (const std::int64_t extent : node->shape) c_.key.push_back(static_cast<std::uint64_t>(extent));
   }
 
   void close(Node* node) {
@@ -132,9 +143,9 @@ class Walk {
     return key.data() + used;
   }
 
+  // What is asked of the recipe: four sections, each behind a word that says which it is and how long.
   void finish() {
     auto& key = c_.key;
-    key.push_back(~std::uint64_t{0});
     for (const Tensor& target : request_.targets) target.read()->uses = ~std::uint32_t{0};
     for (Node* node : c_.order) {
       const bool computable =
@@ -142,24 +153,30 @@ class Walk {
       const bool wanted = node->uses == ~std::uint32_t{0};
       if (!computable || !(wanted || node->references.load(std::memory_order_relaxed) > node->uses)) continue;
       c_.outputs.push_back(node);
-      key.push_back(node->index);
     }
+    write_section(1, c_.outputs.size());
+    for (const Node* node : c_.outputs) key.push_back(node->index);
     std::sort(c_.versions.begin(), c_.versions.end(),
               [](const Node* a, const Node* b) { return a->version < b->version; });
-    key.push_back(~std::uint64_t{0} - 1);
-    for (const Node* version : c_.versions)
-      key.push_back((std::uint64_t{slot_of(version->variable)} << 32) | version->index);
-    key.push_back(~std::uint64_t{0} - 2);
-    for (const Assignment& a : request_.assignments) {
-      key.push_back((std::uint64_t{slot_of(a.variable.node()->variable)} << 32) | a.value.read()->index);
-    }
-    if (request_.guard.defined()) {
-      c_.guard = request_.guard.read();
-      key.push_back(c_.guard->index);
-    }
+    write_section(2, c_.versions.size());
+    for (const Node* version : c_.versions) write_store(version->variable, version);
+    write_section(3, request_.assignments.size());
+    for (const Assignment& a : request_.assignments) write_store(a.variable.node()->variable, a.value.read());
+    if (request_.guard.defined()) c_.guard = request_.guard.read();
+    write_section(4, c_.guard == nullptr ? 0 : 1);
+    if (c_.guard != nullptr) key.push_back(c_.guard->index);
+    // Kernels are made for a number of threads.
+    key.push_back(static_cast<std::uint64_t>(thread_count()));
     std::uint64_t h = key.size();
     for (const std::uint64_t word : key) h = std::rotl((h ^ word) * 0x9E3779B97F4A7C15ULL, 29);
     c_.hash = h;
+  }
+
+  void write_section(std::uint64_t kind, std::size_t length) { c_.key.push_back(section_mark | (kind << 60) | length); }
+
+  void write_store(Variable* to, const Node* value) {
+    const std::uint64_t slot = slot_of(to);  // may write a leaf
+    c_.key.push_back(store_mark | (slot << 32) | value->index);
   }
 
   // The argument that is the variable's storage, whether or not the recipe reads it.
@@ -168,8 +185,7 @@ class Walk {
       v->stamp = epoch_;
       v->slot = static_cast<std::uint32_t>(c_.arguments.size());
       c_.arguments.push_back(v->current);
-      c_.key.push_back(leaf_mark | (std::uint64_t{1} << 17) | (static_cast<std::uint64_t>(v->current->dtype) << 24));
-      for (const std::int64_t extent : v->current->shape) c_.key.push_back(static_cast<std::uint64_t>(extent));
+      write_leaf(v->current);
     }
     return v->slot;
   }
@@ -190,9 +206,47 @@ Value value_of(const Node* node) {
   value.attributes.assign(node->attributes().begin(), node->attributes().end());
   if (node->op->results > 1) {
     const std::span<const Node* const> inputs(node->inputs().data(), node->input_count);
-    for (int k = 0; k < node->op->results; ++k) value.results.push_back(node->op->infer(inputs, node->attributes(), k));
+    for (int k = 0; k < node->op->results; ++k) {
+      value.results.push_back(node->op->infer(inputs, node->attributes(), k));
+      if (!value.results.back().shape.countable()) {
+        throw Error(std::string(node->op->name) + ": result " + std::to_string(k + 1) + " would have shape " +
+                    narae::to_string(value.results.back().shape) + "; a tensor has at most 2^59 elements");
+      }
+    }
   }
   return value;
+}
+
+// For each output, the arguments and other outputs that gradients flow into from it without passing another one.
+std::vector<std::vector<int>> sources_of_outputs(const Capture& c) {
+  constexpr int inside = std::numeric_limits<int>::min();
+  std::vector<int> number(c.order.size(), inside);  // arguments and outputs, as they are named in the result
+  for (std::size_t a = 0; a < c.arguments.size(); ++a) {
+    const Node* leaf = c.arguments[a];
+    if (leaf->index < c.order.size() && c.order[leaf->index] == leaf) number[leaf->index] = static_cast<int>(a);
+  }
+  for (std::size_t o = 0; o < c.outputs.size(); ++o) number[c.outputs[o]->index] = -1 - static_cast<int>(o);
+  std::vector<std::vector<int>> result;
+  std::vector<std::size_t> seen(c.order.size(), c.outputs.size());
+  std::vector<Node*> stack;
+  for (std::size_t o = 0; o < c.outputs.size(); ++o) {
+    auto& found = result.emplace_back();
+    const auto push_inputs = [&](Node* node) {
+      if (node->op->stops_gradient || node->op == &version_op) return;
+      for (Node* input : node->inputs())
+        if (std::exchange(seen[input->index], o) != o) stack.push_back(input);
+    };
+    push_inputs(c.outputs[o]);
+    while (!stack.empty()) {
+      Node* node = stack.back();
+      stack.pop_back();
+      if (number[node->index] != inside)
+        found.push_back(number[node->index]);
+      else
+        push_inputs(node);
+    }
+  }
+  return result;
 }
 
 Argument::Kind kind_of(const Node* node) {
@@ -241,6 +295,7 @@ Program to_program(const Capture& c, const detail::EvaluationRequest& request) {
       continue;
     }
     Value value = value_of(node);
+    value.node = static_cast<int>(node->index);
     for (const Node* input : node->inputs()) value.inputs.push_back(value_of_index[input->index]);
     value_of_index[node->index] = static_cast<int>(program.values.size());
     program.values.push_back(std::move(value));
@@ -256,6 +311,7 @@ Program to_program(const Capture& c, const detail::EvaluationRequest& request) {
     store(static_cast<int>(a.variable.node()->variable->slot), number(a.value.read()));
   }
   if (c.guard != nullptr) program.guard = number(c.guard);
+  program.output_sources = sources_of_outputs(c);
   return program;
 }
 

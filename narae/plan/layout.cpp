@@ -49,6 +49,7 @@ class LayoutPass {
       reorder.signature = to_.at(v).signature;
       reorder.inputs = {v};
       reorder.module = to_.at(v).module;
+      reorder.node = to_.at(v).node;
       reorder.layouts = {wanted};
       entry->second = append(std::move(reorder));
     }

@@ -56,6 +56,29 @@ TEST(PredictionGrid, FramesSayWhatIsRight) {
   EXPECT_EQ(count(right, black), 112 * 112);  // the picture at four times its size
 }
 
+TEST(PictureSheet, ShowsEveryPictureWithItsLabel) {
+  const Array grey = plain({1, 20, 40}, 100);
+  const Array dark = plain({3, 20, 40}, 50);
+  const LabelledPicture pictures[] = {{.image = grey, .label = "one"}, {.image = dark, .label = "two"}};
+  const Array sheet = picture_sheet(pictures, {.columns = 2, .tile_size = 80});
+  expect_picture(sheet);
+  EXPECT_EQ(count(sheet, {100, 100, 100}), 80 * 40);  // twice the size
+  EXPECT_EQ(count(sheet, {50, 50, 50}), 80 * 40);
+  EXPECT_GT(sheet.shape[2], 2 * 80);
+  const LabelledPicture unlabelled[] = {{.image = grey, .label = ""}, {.image = dark, .label = ""}};
+  EXPECT_GT(count(sheet, ink), count(picture_sheet(unlabelled, {.columns = 2, .tile_size = 80}), ink));
+  const Array column = picture_sheet(pictures, {.columns = 1, .tile_size = 80});
+  EXPECT_GT(column.shape[1], sheet.shape[1]);
+  EXPECT_LT(column.shape[2], sheet.shape[2]);
+  // Larger pictures are made smaller.
+  EXPECT_EQ(count(picture_sheet(pictures, {.tile_size = 20}), {100, 100, 100}), 20 * 10);
+  EXPECT_THROW((void)picture_sheet({}), Error);
+  EXPECT_THROW((void)picture_sheet(pictures, {.columns = -1}), Error);
+  EXPECT_THROW((void)picture_sheet(pictures, {.tile_size = 8}), Error);
+  const LabelledPicture wrong{.image = Array::zeros(DType::f32, {1, 4, 4}), .label = "f32"};
+  EXPECT_THROW((void)picture_sheet({&wrong, 1}), Error);
+}
+
 TEST(PredictionGrid, TheBarIsAsLongAsTheProbability) {
   const auto bar = [](float probability) {
     const Prediction p{.image = plain({1, 8, 8}, 255), .predicted = "", .probability = probability, .truth = ""};

@@ -190,6 +190,7 @@ bool is_whole(const Gathered& g) {
 
 template <class T>
 Kernel compile(const Loop& loop) {
+  Kernel kernel;
   auto c = std::make_shared<Compiled<T>>();
   c->count = loop.shape.count();
   c->inputs = static_cast<int>(loop.inputs.size());
@@ -206,6 +207,7 @@ Kernel compile(const Loop& loop) {
   };
   for (int i = 0; i < c->inputs; ++i) {
     Gathered g = gathered_input(loop, i);
+    if (is_whole(g)) kernel.in_place.push_back(i);
     if (g.dtype == dtype_of<T> && is_whole(g) && (c->count == 1 || !g.constant)) {
       place[static_cast<std::size_t>(i)] = i;
       continue;
@@ -262,8 +264,6 @@ Kernel compile(const Loop& loop) {
   // Results that are copied keep their buffers to the end, so they must not have been handed on: last_use says n.
   const std::int64_t tiles = (c->count + static_cast<std::int64_t>(tile) - 1) / static_cast<std::int64_t>(tile);
   const std::int64_t grain = std::clamp<std::int64_t>(128 / std::max(cost, 1), 4, 128);
-  Kernel kernel;
-  kernel.in_place = true;
   kernel.flops = static_cast<double>(cost) * static_cast<double>(c->count);
   kernel.run = [c, tiles, grain](const KernelArguments& a) {
     parallel_for(tiles, grain, [&](std::int64_t begin, std::int64_t end) {
