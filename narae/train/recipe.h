@@ -136,6 +136,7 @@ struct RecipeKey {
   std::string initial;  ///< the default, as TOML
   std::string applies;  ///< "train.optimizer.name = sgd or rmsprop"; empty: always
   std::string doc;
+  friend bool operator==(const RecipeKey&, const RecipeKey&) = default;
 };
 [[nodiscard]] NARAE_API std::vector<RecipeKey> recipe_keys();
 

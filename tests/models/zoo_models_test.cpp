@@ -10,6 +10,7 @@
 #include "narae/models/resnet.h"
 #include "narae/models/vgg.h"
 #include "narae/nn/init.h"
+#include "narae/ops/elementwise.h"
 #include "narae/ops/random.h"
 #include "narae/train/optimization.h"
 
