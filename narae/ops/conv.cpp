@@ -226,7 +226,7 @@ Tensor conv_transpose2d(const Tensor& x, const Tensor& w, const Tensor& b, const
   const Node* const types[] = {x.read(), w.read()};
   require_types("conv_transpose2d", types);
   const Shape shape = transposed_shape(x.shape(), w.shape(), words, options.output_padding);
-  const Tensor y = input_gradient(x, w, shape, words);
+  Tensor y = input_gradient(x, w, shape, words);
   if (!b.defined()) return y;
   if (b.dtype() != x.dtype() || !(b.shape() == Shape{shape[1]})) {
     throw Error("conv_transpose2d: the bias is " + std::string(name_of(b.dtype())) + " " + to_string(b.shape()) +

@@ -32,7 +32,7 @@ void require_rows(const char* op, const Shape& x, std::int64_t axes);
 
 /// Of a tensor like x: its last axes, which make a row, and those before them.
 struct RowAxes {
-  RowAxes(const Tensor& x, std::int64_t axes);
+  RowAxes(const Tensor& of, std::int64_t axes);
   /// A statistic of each row, repeated over the row.
   [[nodiscard]] Tensor over_rows(const Tensor& statistic) const;
 

@@ -10,9 +10,11 @@
 
 #include "narae/graph/eval.h"
 #include "narae/graph/grad.h"
+#include "narae/models/registry.h"
 #include "narae/nn/nn.h"
 #include "narae/ops/ops.h"
 #include "narae/plan/plan.h"
+#include "narae/train/summary.h"
 
 namespace narae {
 namespace {
@@ -121,6 +123,17 @@ TEST(Recompute, AResidualNetNeedsLessThanHalfTheMemoryForTheSameBits) {
   const auto [kept, again] = both([] { return std::make_shared<ResidualNet>(); });
   expect_same_bits(kept, again);
   EXPECT_LT(again.arena * 2, kept.arena);
+}
+
+// Planned, not run: what a training step of ResNet-110 needs.
+TEST(Recompute, ResNet110NeedsAThirdOfTheMemory) {
+  const nn::init::Skip uninitialised;
+  const auto arena = [](bool recompute) {
+    const auto net = models::make_model({.name = "resnet110", .options = {}, .input = {3, 32, 32}, .num_classes = 10});
+    if (recompute) EXPECT_EQ(nn::checkpoint_activations(*net), 3) << "three stages";
+    return training_memory(*net, {32, 3, 32, 32}).arena;
+  };
+  EXPECT_LT(arena(true) * 3, arena(false));
 }
 
 std::vector<std::string> marked(const nn::Module& module, const std::string& path = "") {
