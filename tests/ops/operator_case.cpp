@@ -228,7 +228,7 @@ std::vector<Array> with_options(const plan::PlanOptions& options, const std::fun
 }  // namespace
 
 std::vector<Array> reference_values(std::span<const Tensor> roots, bool composed) {
-  const FlushDenormals scope;  // as plans run
+  const FlushDenormals scope;  // as in a plan
   std::map<const Node*, std::vector<Array>> values;
   for (Node* node : nodes_of(roots)) {
     std::vector<Array> inputs;
