@@ -11,6 +11,7 @@
 #include "apps/narae/commands.h"
 #include "narae/models/config.h"
 #include "narae/models/registry.h"
+#include "narae/nn/init.h"
 #include "narae/nn/recompute.h"
 #include "narae/train/optimization.h"
 #include "narae/train/recipe.h"
@@ -172,7 +173,10 @@ Json to_json(const Subject& subject, const ModelSummary& summary, const Training
 
 void summarize_model(const Arguments& arguments) {
   const Subject subject = subject_of(arguments);
-  const auto model = models::make_model(subject.spec);
+  const auto model = [&] {
+    const nn::init::Skip skip;  // nothing is computed
+    return models::make_model(subject.spec);
+  }();
   if (subject.recipe.train.checkpoint_activations) nn::checkpoint_activations(*model);
   const ModelSummary summary = summarize(*model, with_batch(1, subject.spec.input));
   const std::int64_t batch = subject.recipe.train.batch_size;

@@ -28,6 +28,7 @@ using Json = nlohmann::ordered_json;
 struct Arguments {
   std::vector<std::string> words;  // the recipe, then key=value
   std::vector<std::string> flags;  // as key=value
+  std::vector<std::string> fresh;
   std::vector<std::string> freeze;
   std::string project = "runs";
   std::string name = "run";
@@ -88,6 +89,9 @@ Request request_of(Arguments& arguments) {
     }
   }
   Request request{.recipe = {}, .overrides = arguments.flags};
+  if (!arguments.fresh.empty()) {
+    request.overrides.push_back(fmt::format("train.fresh={}", fmt::join(arguments.fresh, ",")));
+  }
   if (!arguments.freeze.empty()) {
     request.overrides.push_back(fmt::format("train.freeze={}", fmt::join(arguments.freeze, ",")));
   }
@@ -324,7 +328,11 @@ void add_train(CLI::App& app, Outcome& outcome) {
                                       "Go on with RUN, or with the newest run of the recipe")
                                   ->type_name("[RUN]")
                                   ->expected(0, 1);
-  path_setting("--weights", "train.weights", "FILE", "safetensors file that the weights start from");
+  path_setting("--weights", "train.weights", "FILE", "Weights to start from: .safetensors or .safetensors.index.json");
+  command->add_option("--fresh", arguments->fresh, "Tensors that are not taken from --weights: a module or a pattern")
+      ->type_name("PATTERN")
+      ->expected(1)
+      ->take_all();
   command->add_option("--freeze", arguments->freeze, "Parameters that stay as they are: a module or a pattern")
       ->type_name("PATTERN")
       ->expected(1)

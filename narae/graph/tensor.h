@@ -90,6 +90,8 @@ struct VariableOptions {
 
 /// A variable that starts with a copy of `initial`: identity and versions; everything else is immutable.
 [[nodiscard]] NARAE_API Tensor variable(const Tensor& initial, const VariableOptions& options = {});
+/// The same; the array's memory becomes the variable's when nobody else holds it.
+[[nodiscard]] NARAE_API Tensor variable(Array initial, const VariableOptions& options = {});
 
 /// A snapshot: the value as it is now, whatever happens to the variables it came from.
 [[nodiscard]] NARAE_API Tensor copy(const Tensor& x);

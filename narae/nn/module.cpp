@@ -35,6 +35,19 @@ std::string listed(const std::string& what, const std::vector<std::string>& name
   return text;
 }
 
+constexpr std::string_view batch_counter = "num_batches_tracked";
+
+// Takes what matches out of both lists.
+void leave_out(const std::string& pattern, NamedTensors& own, std::map<std::string, const Array*>& given) {
+  const std::size_t removed = std::erase_if(own, [&](const auto& entry) { return matches(pattern, entry.first); }) +
+                              std::erase_if(given, [&](const auto& entry) { return matches(pattern, entry.first); });
+  if (removed > 0) return;
+  std::vector<std::string> names;
+  for (const auto& [name, tensor] : own) names.push_back(name);
+  throw Error("load_state_dict: no tensor matches '" + pattern + "'" + did_you_mean(pattern, names) +
+              listed("tensors", names));
+}
+
 void print(const Module& module, const std::string& indent, std::string& text) {
   text += module.kind();
   if (!module.details().empty()) text += "(" + module.details() + ")";
@@ -94,6 +107,10 @@ Tensor Module::operator()(const Tensor& x) const {
   return checkpoint([this](std::span<const Tensor> in) { return forward(in[0]); }, std::array{x});
 }
 
+std::vector<TrainingOutput> Module::training_outputs(const Tensor& x) const {
+  return {{.logits = (*this)(x)}};
+}
+
 std::optional<ModuleScope> Module::scope() const {
   const bool named = !state_->name.text().empty();
   return named ? std::optional<ModuleScope>(std::in_place, state_->name) : std::optional<ModuleScope>();
@@ -108,6 +125,13 @@ void Module::rename(const State& state, const std::string& prefix) {
 Tensor Module::register_parameter(const std::string& name, const Tensor& initial) const {
   state_->require_free(name);
   Tensor result = variable(initial, {.name = name});
+  state_->parameters.emplace_back(name, result);
+  return result;
+}
+
+Tensor Module::register_parameter(const std::string& name, Array initial) const {
+  state_->require_free(name);
+  Tensor result = variable(std::move(initial), {.name = name});
   state_->parameters.emplace_back(name, result);
   return result;
 }
@@ -183,11 +207,17 @@ LoadResult Module::load_state_dict(const StateDict& state, const LoadOptions& op
   LoadResult result;
   std::vector<std::string> different;
   std::vector<Assignment> assignments;
+  std::vector<Assignment> counters;
   std::set<const Node*> assigned;
+  for (const std::string& pattern : options.except) leave_out(pattern, all, given);
   for (const auto& [name, tensor] : all) {
     const auto found = given.find(name);
     if (found == given.end()) {
-      result.missing.push_back(name);
+      if (options.strict && name.ends_with(batch_counter)) {
+        counters.push_back({tensor, Array::zeros(tensor.dtype(), tensor.shape())});
+      } else {
+        result.missing.push_back(name);
+      }
       continue;
     }
     const Array& array = *found->second;
@@ -207,6 +237,7 @@ LoadResult Module::load_state_dict(const StateDict& state, const LoadOptions& op
                 (options.strict ? listed("missing", result.missing) + listed("unexpected", result.unexpected) : "") +
                 listed("of another type or shape", different));
   }
+  assignments.insert(assignments.end(), counters.begin(), counters.end());
   if (!assignments.empty()) update(assignments);
   return result;
 }

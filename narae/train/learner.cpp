@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "narae/core/error.h"
 #include "narae/graph/grad.h"
@@ -24,16 +25,27 @@ void freeze(const nn::Module& network, const std::string& pattern) {
   }
 }
 
+// "features,fc.weight" taken apart at the commas.
+std::vector<std::string> patterns_of(std::string_view list) {
+  std::vector<std::string> patterns;
+  while (!list.empty()) {
+    const std::size_t comma = std::min(list.find(','), list.size());
+    if (comma > 0) patterns.emplace_back(list.substr(0, comma));
+    list.remove_prefix(std::min(comma + 1, list.size()));
+  }
+  return patterns;
+}
+
 std::shared_ptr<nn::Module> make_network(const Recipe& recipe, const models::ModelConfig& config, bool begun) {
   manual_seed(static_cast<std::uint64_t>(recipe.train.seed));
   std::shared_ptr<nn::Module> network = models::make_model(config.model);
-  if (!recipe.train.weights.empty() && !begun) load_weights(recipe.train.weights, *network);
-  std::string_view rest = recipe.train.freeze;
-  while (!rest.empty()) {
-    const std::size_t comma = rest.find(',');
-    if (const std::string pattern(rest.substr(0, comma)); !pattern.empty()) freeze(*network, pattern);
-    rest.remove_prefix(comma == std::string_view::npos ? rest.size() : comma + 1);
+  const TrainRecipe& train = recipe.train;
+  if (train.weights.empty() && !train.fresh.empty()) {
+    throw UsageError("train.fresh = '" + train.fresh +
+                     "' says what is not taken from train.weights, but there are none");
   }
+  if (!train.weights.empty() && !begun) load_weights(train.weights, *network, patterns_of(train.fresh));
+  for (const std::string& pattern : patterns_of(train.freeze)) freeze(*network, pattern);
   if (network->parameters().empty()) {
     throw UsageError("train.freeze = '" + recipe.train.freeze + "' leaves no parameter to be trained");
   }
@@ -79,15 +91,15 @@ std::optional<LearnerStep> Learner::step(Loader& loader, double lr, Tally& tally
   for (; left > 0; --left) {
     const std::optional<Batch> batch = loader.next();
     if (!batch) return std::nullopt;
-    const Tensor logits = (*network_)(batch->image);
-    const Tensor loss = classification_loss(recipe_, logits, batch->label, true);
+    const std::vector<nn::TrainingOutput> outputs = network_->training_outputs(batch->image);
+    const Tensor loss = training_loss(recipe_, outputs, batch->label);
     const Tensor penalty = loss_penalty(recipe_, parameters_);
     Gradients gradients = grad(penalty.defined() ? loss + penalty : loss, parameters_);
     const auto weight = static_cast<double>(batch->image.shape[0]);
     result = left > 1 ? optimizer_->accumulate(std::move(gradients), weight)
                       : optimizer_->step(std::move(gradients), weight);
     if (!result.applied) return LearnerStep{.applied = false, .first_non_finite = result.first_non_finite};
-    tally.add(loss.item(), logits.array(), batch->label);
+    tally.add(loss.item(), outputs.front().logits.array(), batch->label);
     step.loss += weight * loss.item();
     samples += weight;
   }

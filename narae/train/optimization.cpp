@@ -93,6 +93,16 @@ Tensor classification_loss(const TrainRecipe& recipe, const Tensor& logits, cons
   return nn::cross_entropy(logits, labels, {.label_smoothing = training ? recipe.label_smoothing : 0});
 }
 
+Tensor training_loss(const TrainRecipe& recipe, const std::vector<nn::TrainingOutput>& outputs, const Tensor& labels) {
+  Tensor total;
+  for (const nn::TrainingOutput& output : outputs) {
+    const Tensor loss = classification_loss(recipe, output.logits, labels, true);
+    const Tensor weighted = output.weight == 1 ? loss : loss * output.weight;
+    total = total.defined() ? total + weighted : weighted;
+  }
+  return total;
+}
+
 Tensor loss_penalty(const TrainRecipe& recipe, const std::vector<Tensor>& parameters) {
   if (recipe.l2 == 0 || recipe.optimizer.name != "adamw") return {};
   Tensor squares;

@@ -88,6 +88,7 @@ struct TrainRecipe {
   std::int64_t keep_checkpoints = 2;
   bool checkpoint_activations = false;  ///< compute values inside blocks twice instead of keeping them
   std::string weights = {};             ///< file that the weights start from; empty: fresh ones
+  std::string fresh = {};   ///< modules or patterns of tensors that are not taken from `weights`, with commas
   std::string freeze = {};  ///< modules or patterns of parameters that stay as they are, with commas between them
 };
 
@@ -135,6 +136,7 @@ struct RecipeKey {
   std::string initial;  ///< the default, as TOML
   std::string applies;  ///< "train.optimizer.name = sgd or rmsprop"; empty: always
   std::string doc;
+  friend bool operator==(const RecipeKey&, const RecipeKey&) = default;
 };
 [[nodiscard]] NARAE_API std::vector<RecipeKey> recipe_keys();
 

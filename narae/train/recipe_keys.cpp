@@ -104,6 +104,10 @@ std::vector<RecipeRow> train_rows() {
       {.key = "train.weights",
        .field = [](Recipe& r) -> RecipeField { return &r.train.weights; },
        .doc = "safetensors file that the weights start from; empty: fresh ones"},
+      {.key = "train.fresh",
+       .field = [](Recipe& r) -> RecipeField { return &r.train.fresh; },
+       .doc = "what is not taken from train.weights (a head for other classes): modules or patterns, with commas "
+              "between them"},
       {.key = "train.freeze",
        .field = [](Recipe& r) -> RecipeField { return &r.train.freeze; },
        .doc = "parameters that are not trained: modules or patterns, with commas between them; batch norm of a frozen "

@@ -234,10 +234,10 @@ TEST(Plan, SeveralThreadsRunOnePlan) {
   const Tensor w = random({16, 16}, 2);
   std::vector<std::vector<float>> results(4);
   std::vector<std::thread> threads;
-  for (std::size_t k = 0; k < results.size(); ++k) {
-    threads.emplace_back([&, k] {
+  for (std::vector<float>& result : results) {
+    threads.emplace_back([&w, &result] {
       const NoGrad guard;
-      for (int i = 0; i < 50; ++i) results[k] = values(tanh(matmul(random({8, 16}, 7), w)));
+      for (int i = 0; i < 50; ++i) result = values(tanh(matmul(random({8, 16}, 7), w)));
     });
   }
   for (std::thread& thread : threads) thread.join();

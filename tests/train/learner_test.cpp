@@ -179,6 +179,40 @@ TEST(Learner, ValuesThatAreComputedTwiceChangeNoBit) {
   EXPECT_EQ(train_quietly(recipe_with(again), project).weights, kept.weights);
 }
 
+// A deep network with batch norm, on few small pictures.
+Recipe residual_recipe(const std::vector<std::string>& overrides) {
+  Recipe recipe = recipe_with({"model.name=resnet20", "data.name=synth:digits?train=48&test=16", "train.epochs=1",
+                               "train.batch_size=16", "train.optimizer.weight_decay=0"});
+  apply_overrides(recipe, overrides);
+  return recipe;
+}
+
+TEST(Learner, AResidualNetworkRecomputesToTheSameBits) {
+  const fs::path project = temporary_folder();
+  const TrainResult kept = train_quietly(residual_recipe({}), project);
+  const TrainResult again = train_quietly(residual_recipe({"train.checkpoint_activations=true"}), project);
+  EXPECT_EQ(again.weights, kept.weights) << "weights and running statistics";
+  EXPECT_EQ(read_whole(again.run / "steps.csv"), read_whole(kept.run / "steps.csv"));
+}
+
+TEST(Learner, AFrozenTrunkKeepsItsStatistics) {
+  const fs::path project = temporary_folder();
+  const TrainResult first = train_quietly(residual_recipe({}), project);
+  const fs::path start = first.run / "weights/last.safetensors";
+  const TrainResult tuned = train_quietly(
+      residual_recipe({"train.weights=" + start.string(), "train.freeze=conv1,bn1,layer1,layer2"}), project);
+  const auto before = weights_in(start);
+  const auto after = weights_in(tuned.run / "weights/last.safetensors");
+  for (const auto& [name, array] : before) {
+    const bool same = std::memcmp(array.buffer.data(), after.at(name).buffer.data(), array.bytes()) == 0;
+    EXPECT_EQ(same, !name.starts_with("layer3") && !name.starts_with("fc")) << name;
+  }
+  // State for what is trained, and nothing else.
+  for (const auto& [name, array] : weights_in(tuned.run / "checkpoints/000003/optimizer.safetensors")) {
+    EXPECT_TRUE(name == "step" || name.starts_with("layer3") || name.starts_with("fc")) << name;
+  }
+}
+
 TEST(Learner, BatchesThatAreNotFiniteChangeNothing) {
   const Recipe recipe = recipe_with({"train.batch_size=8", "train.accumulate=3"});
   const TaskData data = open_task_data(recipe);

@@ -119,7 +119,8 @@ TEST(Metrics, RanksAndTopFive) {
     std::copy(scores.begin(), scores.end(), logits.mutable_values<float>().begin() + static_cast<long>(7 * row));
   }
   Array labels = Array::zeros(DType::i64, {3});
-  for (const std::size_t i : {0, 1, 2}) labels.mutable_values<std::int64_t>()[i] = std::array{1, 0, 3}[i];
+  const std::array<std::int64_t, 3> truth = {1, 0, 3};
+  std::copy(truth.begin(), truth.end(), labels.mutable_values<std::int64_t>().begin());
   Tally tally;
   tally.add(0, logits, labels);
   EXPECT_NEAR(tally.scores().accuracy, 1.0 / 3, 1e-12);

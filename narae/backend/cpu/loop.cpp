@@ -82,7 +82,7 @@ struct Compiled {
     T* memory = stack;
     if (area() != 0) memory = reinterpret_cast<T*>(a.scratch) + static_cast<std::size_t>(range) * area();
     std::array<std::byte*, 512> place;  // 64 instructions at most: 192 inputs, 64 results, 256 buffers
-    const auto first_buffer = static_cast<std::size_t>(inputs + results);
+    const std::size_t first_buffer = static_cast<std::size_t>(inputs) + static_cast<std::size_t>(results);
     for (std::size_t b = 0; b < static_cast<std::size_t>(buffers); ++b) {
       place[first_buffer + b] = reinterpret_cast<std::byte*>(memory + b * tile);
     }

@@ -79,8 +79,8 @@ struct Sequence::Program {
   std::mutex mutex;
   std::vector<std::unique_ptr<Binding>> free;
 
-  int add(Value value) {
-    values.push_back(std::move(value));
+  int add(const Value& value) {
+    values.push_back(value);
     return static_cast<int>(values.size()) - 1;
   }
 

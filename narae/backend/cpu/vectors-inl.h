@@ -1,9 +1,9 @@
 // Helpers for the files that are compiled once for each instruction set (Highway); included after highway.h.
-#if defined(NARAE_BACKEND_CPU_VECTORS_INL_H_) == defined(HWY_TARGET_TOGGLE)
-#ifdef NARAE_BACKEND_CPU_VECTORS_INL_H_
-#undef NARAE_BACKEND_CPU_VECTORS_INL_H_
+#if defined(NARAE_BACKEND_CPU_VECTORS_INL) == defined(HWY_TARGET_TOGGLE)
+#ifdef NARAE_BACKEND_CPU_VECTORS_INL
+#undef NARAE_BACKEND_CPU_VECTORS_INL
 #else
-#define NARAE_BACKEND_CPU_VECTORS_INL_H_
+#define NARAE_BACKEND_CPU_VECTORS_INL
 #endif
 
 #include <cstddef>
@@ -127,4 +127,4 @@ HWY_INLINE hn::TFromD<D> fold_lanes(D d, hn::Vec<D> v, const F& combine) {
 }  // namespace narae::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
-#endif  // NARAE_BACKEND_CPU_VECTORS_INL_H_
+#endif  // NARAE_BACKEND_CPU_VECTORS_INL
