@@ -71,8 +71,9 @@ void require_alike(const Judged& first, const Judged& other, Split split) {
     throw UsageError(fmt::format("{} learned from different data ({} and {}): choose one with --data", both,
                                  first.recipe.data.name, other.recipe.data.name));
   }
-  const bool same_samples = first.recipe.data.val_fraction == other.recipe.data.val_fraction &&
-                            first.recipe.train.seed == other.recipe.train.seed;
+  const double share = first.recipe.data.val_fraction;
+  const bool same_samples =
+      share == other.recipe.data.val_fraction && (share == 0 || first.recipe.train.seed == other.recipe.train.seed);
   if (split != Split::test && !same_samples) {
     throw UsageError(both + " set aside different validation samples; judge them together by --split test");
   }

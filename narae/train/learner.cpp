@@ -17,9 +17,9 @@
 namespace narae {
 namespace {
 
-void freeze(nn::Module& model, const std::string& pattern) {
+void freeze(const nn::Module& network, const std::string& pattern) {
   try {
-    model.freeze(pattern);
+    network.freeze(pattern);
   } catch (const Error& error) {
     throw UsageError(std::string("train.freeze: ") + error.what());
   }

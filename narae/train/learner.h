@@ -28,9 +28,9 @@ struct LearnerStep {
 /// What a recipe trains: a network, its optimiser and, when the recipe wants one, the average of its weights.
 class NARAE_API Learner {
  public:
-  /// Builds the network from the recipe's seed, loads the weights that it starts from and freezes what is to be frozen.
-  /// A run that has `begun` goes on from a checkpoint and doesn't need the file of its first weights. Throws UsageError
-  /// when nothing is left to be trained.
+  /// Builds the network from the recipe's seed, loads the weights that it starts from (not for a run that has `begun`
+  /// and goes on from a checkpoint) and freezes what is to be frozen. Throws UsageError when nothing is left to be
+  /// trained.
   Learner(const Recipe& recipe, const models::ModelConfig& config, bool begun = false);
 
   /// Updates in an epoch of so many batches.

@@ -185,7 +185,7 @@ fs::path save_range_test(const RangeTest& test, const Recipe& recipe, const Rang
   try {
     write_into(temporary, test, recipe);
     for (int number = 1;; ++number) {
-      const fs::path target = parent / (number == 1 ? folder.name : fmt::format("{}-{}", folder.name, number));
+      fs::path target = parent / (number == 1 ? folder.name : fmt::format("{}-{}", folder.name, number));
       if (fs::is_directory(target) && folder.exist_ok) {
         write_into(target, test, recipe);
         fs::remove_all(temporary, error);

@@ -83,7 +83,7 @@ std::vector<RecipeRow> make_rows() {
       {.key = "train.batch_size",
        .field = [](Recipe& r) -> RecipeField { return &r.train.batch_size; },
        .range = {.low = 1, .high = 1 << 20},
-       .doc = "samples of a step"},
+       .doc = "samples of a batch"},
       {.key = "train.accumulate",
        .field = [](Recipe& r) -> RecipeField { return &r.train.accumulate; },
        .range = {.low = 1, .high = 1 << 16},
@@ -91,7 +91,8 @@ std::vector<RecipeRow> make_rows() {
       {.key = "train.ema",
        .field = [](Recipe& r) -> RecipeField { return &r.train.ema; },
        .range = any_share,
-       .doc = "decay of a moving average of the weights, which is judged and saved in their place; 0: no average"},
+       .doc = "decay (reached over the first steps) of a moving average of the weights, which is judged and saved in "
+              "their place; 0: no average"},
       {.key = "train.seed",
        .field = [](Recipe& r) -> RecipeField { return &r.train.seed; },
        .range = not_negative,

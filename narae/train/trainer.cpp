@@ -255,7 +255,7 @@ class Trainer {
   // What was written stays; the weights as they are now are saved if they are any good.
   [[noreturn]] void stop_for(std::string message) {
     progress_.clear();
-    if (is_finite(learner_.judged())) {
+    if (is_finite(learner_.network()) && is_finite(learner_.judged())) {
       save_weights(folder_.weights("last"), learner_.judged());
       message += fmt::format(". The weights before it are in {}", folder_.weights("last").string());
     } else {
@@ -344,15 +344,15 @@ TrainPlan plan_training(const Recipe& recipe) {
   const TaskData data = open_task_data(recipe);
   const models::ModelConfig config = model_config(recipe, data.train);
   const Learner learner(recipe, config);
-  const std::int64_t batches = training_loader(recipe, data.train).batches();
-  const RateSchedule schedule(recipe.train, learner.steps(batches));
+  const std::int64_t steps = learner.steps(training_loader(recipe, data.train).batches());
+  const RateSchedule schedule(recipe.train, steps);  // refuses what can't be a schedule
   return {.network = nn::to_string(learner.network()),
           .parameters = learner.network().parameter_count(),
           .train_samples = data.train.size(),
           .judged_samples = data.judged.size(),
           .judged = std::string(name_of(data.judged_split)),
           .classes = config.model.num_classes,
-          .steps = recipe.train.epochs * learner.steps(batches)};
+          .steps = recipe.train.epochs * steps};
 }
 
 }  // namespace narae
