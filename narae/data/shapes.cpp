@@ -207,7 +207,7 @@ float difference(Color a, Color b) {
 
 // One that can be told from the other, or the farthest of sixteen.
 Color contrasting_color(Color other, RandomStream& random) {
-  constexpr float enough = 0.5F;
+  constexpr float enough = 0.6F;
   Color best = random_color(random);
   for (int attempt = 0; attempt < 16 && difference(best, other) < enough; ++attempt) {
     const Color next = random_color(random);
@@ -216,10 +216,10 @@ Color contrasting_color(Color other, RandomStream& random) {
   return best;
 }
 
-// Two colours that go over into each other, and one to three blurred discs. Returns the mean of the two colours.
+// Two colours that go over into each other, and up to two blurred discs. Returns the mean of the two colours.
 Color paint_background(Scene& scene, RandomStream& random) {
   const Color a = random_color(random);
-  const Color b = between(a, random_color(random), 0.6F);
+  const Color b = between(a, random_color(random), 0.5F);
   const float angle = random.uniform(0, 2 * pi);
   const Point direction{std::cos(angle), std::sin(angle)};
   scene.fill([&](Point p) {
@@ -227,11 +227,11 @@ Color paint_background(Scene& scene, RandomStream& random) {
     return between(a, b, std::clamp(t, 0.0F, 1.0F));
   });
   const Color middle = between(a, b, 0.5F);
-  for (std::uint64_t things = 1 + random.below(3); things > 0; --things) {
+  for (std::uint64_t things = random.below(3); things > 0; --things) {
     const Point center = random_point(random, 0, 1);
     const float radius = random.uniform(0.06F, 0.2F);
     const Color color = between(middle, random_color(random), 0.5F);
-    scene.blend(color, 0.8F, center, radius, 0.12F, [&](Point p) {
+    scene.blend(color, 0.7F, center, radius, 0.12F, [&](Point p) {
       return length({p.x - center.x, p.y - center.y}) - radius;
     });
   }
@@ -245,10 +245,10 @@ struct Placed {
 };
 
 Placed paint_shape(Scene& scene, int shape, Color background, RandomStream& random) {
-  const float radius = random.uniform(0.22F, 0.38F);
+  const float radius = random.uniform(0.26F, 0.42F);
   const Point center = random_point(random, 0.88F * radius, 1 - 0.88F * radius);
   const float angle = random.uniform(0, 2 * pi);
-  const float stretch = random.uniform(0.85F, 1.18F);
+  const float stretch = random.uniform(0.88F, 1.14F);
   const Color color = contrasting_color(background, random);
   const float cosine = std::cos(angle);
   const float sine = std::sin(angle);
@@ -260,13 +260,13 @@ Placed paint_shape(Scene& scene, int shape, Color background, RandomStream& rand
   return {center, radius, color};
 }
 
-// Up to two thin bars and two dots near the shape, in other colours than its own.
+// Up to one thin bar and two dots near the shape, in other colours than its own.
 void paint_occluders(Scene& scene, const Placed& shape, RandomStream& random) {
-  for (std::uint64_t bars = random.below(3); bars > 0; --bars) {
+  for (std::uint64_t bars = random.below(2); bars > 0; --bars) {
     const float angle = random.uniform(0, pi);
     const Point normal{std::cos(angle), std::sin(angle)};
     const float offset = random.uniform(-0.7F, 0.7F) * shape.radius;
-    const float half = random.uniform(0.012F, 0.03F);
+    const float half = random.uniform(0.012F, 0.025F);
     const Color color = contrasting_color(shape.color, random);
     scene.blend(color, 1, {0.5F, 0.5F}, 0.5F, 0, [&](Point p) {
       const float across = (p.x - shape.center.x) * normal.x + (p.y - shape.center.y) * normal.y;
@@ -296,7 +296,7 @@ void draw_shape(int shape, std::int64_t side, RandomStream& random, std::span<st
   const Color background = paint_background(scene, random);
   const Placed placed = paint_shape(scene, shape, background, random);
   paint_occluders(scene, placed, random);
-  const float noise = random.uniform(0.0F, 0.14F);
+  const float noise = random.uniform(0.0F, 0.1F);
   scene.write(noise, random, picture);
 }
 

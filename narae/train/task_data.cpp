@@ -71,7 +71,8 @@ TaskData open_task_data(const Recipe& recipe) {
 Dataset open_split(const Recipe& recipe, Split split, const Shape& input) {
   SplitOptions options = split_options(recipe);
   if (input.rank() == 3 && (input[0] == 1 || input[0] == 3)) options.input = input;
-  options.prepare = false;
+  // Which samples were set aside depends on which files turned out to be sound: they are found as in training.
+  options.prepare = recipe.data.val_fraction > 0 && split != Split::test;
   return open_dataset(recipe.data.name, split, options);
 }
 

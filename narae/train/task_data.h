@@ -24,7 +24,8 @@ struct TaskData {
 [[nodiscard]] NARAE_API TaskData open_task_data(const Recipe& recipe);
 
 /// One split of the recipe's data, whole, for a network that takes samples of shape `input`: pictures of a folder are
-/// brought to it. Nothing is decoded before it is asked for. Throws Error for a split that there is none of.
+/// brought to it. Where no samples were set aside, nothing is decoded before it is asked for. Throws Error for a split
+/// that there is none of.
 [[nodiscard]] NARAE_API Dataset open_split(const Recipe& recipe, Split split, const Shape& input);
 
 /// The form of the recipe's samples and their classes, without reading the samples: an unprepared training split.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "narae/core/error.h"
+#include "narae/core/files.h"
 #include "narae/data/catalog.h"
 #include "narae/graph/eval.h"
 #include "tests/data/files_for_tests.h"
@@ -125,6 +126,25 @@ TEST(TaskData, StrictAndMaxPixelsDecideWhatIsLeftOut) {
   EXPECT_EQ(samples({}), 9);
   EXPECT_EQ(samples({"data.max_pixels=1599"}), 8);
   EXPECT_TRUE(contains(error_of([&] { (void)samples({"data.strict=true"}); }), "damaged.png"));
+}
+
+TEST(TaskData, TheSamplesThatWereSetAsideAreFoundAgain) {
+  const fs::path folder = fresh_folder();
+  write_classes(folder, {"a", "b"}, 20, {3, 10, 10});
+  // Damage that shows in decoding alone.
+  std::string damaged = read_text(folder / "a" / "p3.png");
+  damaged[damaged.find("IDAT") + 8] ^= 0x55;
+  write(folder / "a" / "p3.png", damaged);
+  const Recipe recipe = recipe_for(folder.string(), {"data.val_fraction=0.3", "data.size=12"});
+  const TaskData data = open_task_data(recipe);
+  EXPECT_EQ(data.train.size() + data.judged.size(), 39);
+  for (const auto& [split, expected] : {std::pair{Split::train, &data.train}, {Split::validation, &data.judged}}) {
+    const Dataset found = open_split(recipe, split, {3, 12, 12});
+    ASSERT_EQ(found.size(), expected->size());
+    const Array a = read_field(found, "image", 0, found.size());
+    const Array b = read_field(*expected, "image", 0, found.size());
+    EXPECT_TRUE(std::equal(a.buffer.data(), a.buffer.data() + a.bytes(), b.buffer.data()));
+  }
 }
 
 TEST(TaskData, AFolderWithoutTestPicturesAsksForAShare) {
