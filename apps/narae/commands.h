@@ -22,6 +22,7 @@ void add_eval(CLI::App& app);
 void add_predict(CLI::App& app);
 void add_forward(CLI::App& app);
 void add_summary(CLI::App& app);
+void add_inspect(CLI::App& app);
 void add_models(CLI::App& app);
 void add_recipes(CLI::App& app);
 void add_datasets(CLI::App& app);

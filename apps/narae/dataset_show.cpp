@@ -71,12 +71,16 @@ std::string stored_class(const Dataset& dataset, std::int64_t i) {
   return class_name(dataset, read_field(dataset, "label", i, i + 1).values<std::int64_t>()[0]);
 }
 
+std::string line_of(std::int64_t pictures) {
+  return fmt::format("{} picture{}", pictures, pictures == 1 ? "" : "s");
+}
+
 Array sheet_of_samples(const Dataset& dataset, const std::string& title, std::int64_t count) {
-  std::vector<draw::SheetPicture> pictures;
+  std::vector<draw::LabelledPicture> pictures;
   for (std::int64_t i = 0; i < count; ++i) {
-    pictures.push_back({.image = stored_picture(dataset, i), .caption = stored_class(dataset, i)});
+    pictures.push_back({.image = stored_picture(dataset, i), .label = stored_class(dataset, i)});
   }
-  return draw::contact_sheet(pictures, {.title = title});
+  return draw::picture_sheet(pictures, {.title = title, .line = line_of(count), .tile_size = 72});
 }
 
 // A random crop and a flip, when no recipe says otherwise.
@@ -109,22 +113,23 @@ Array sheet_of_augmented(const Dataset& dataset, const std::string& title, std::
                                        .workers = 0,
                                        .normalize = false,
                                        .augment = augment});
-  std::vector<draw::SheetPicture> pictures(static_cast<std::size_t>(rows * columns));
-  const auto at = [&](std::int64_t row, std::int64_t column) -> draw::SheetPicture& {
+  std::vector<draw::LabelledPicture> pictures(static_cast<std::size_t>(rows * columns));
+  const auto at = [&](std::int64_t row, std::int64_t column) -> draw::LabelledPicture& {
     return pictures[static_cast<std::size_t>(row * columns + column)];
   };
   for (std::int64_t row = 0; row < rows; ++row) {
-    at(row, 0) = {.image = stored_picture(dataset, row), .caption = stored_class(dataset, row)};
+    at(row, 0) = {.image = stored_picture(dataset, row), .label = stored_class(dataset, row)};
   }
   for (std::int64_t column = 1; column < columns; ++column) {
     loader.set_epoch(column - 1);
     const Batch batch = *loader.next();
     for (std::int64_t row = 0; row < rows; ++row) {
       at(row, column) = {.image = picture_between(batch.image, row, 0, 1),
-                         .caption = caption_of(dataset, batch.label, row)};
+                         .label = caption_of(dataset, batch.label, row)};
     }
   }
-  return draw::contact_sheet(pictures, {.title = title, .columns = columns, .tile_size = 96});
+  return draw::picture_sheet(pictures,
+                             {.title = title, .line = line_of(rows * columns), .columns = columns, .tile_size = 96});
 }
 
 constexpr int margin = 16;

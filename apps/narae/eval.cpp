@@ -4,9 +4,14 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "apps/narae/commands.h"
 #include "apps/narae/runs.h"
+#include "apps/narae/table.h"
+#include "narae/core/error.h"
+#include "narae/data/image.h"
+#include "narae/draw/pictures.h"
 #include "narae/train/evaluate.h"
 #include "narae/train/task_data.h"
 #include "narae/train/trained_model.h"
@@ -15,74 +20,198 @@
 namespace narae::cli {
 namespace {
 
+namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
+constexpr std::size_t most_listed_classes = 100;
+constexpr std::int64_t usual_top = 5;
+
 struct Arguments {
-  std::string run;
+  std::vector<std::string> runs;
   std::string data;
   std::string split = "test";
+  std::string save;
+  std::int64_t top = 0;  // 0: five, where there are more classes
   bool last = false;
   bool strict = false;
   bool json = false;
 };
 
-// Share of each class's samples that were recognised; null for a class without samples.
-Json recalls(const Evaluation& evaluation, const std::vector<std::string>& classes) {
-  Json json = Json::object();
-  const auto counts = evaluation.confusion.values<std::int64_t>();
-  for (std::size_t c = 0; c < classes.size(); ++c) {
-    std::int64_t samples = 0;
-    for (std::size_t k = 0; k < classes.size(); ++k) samples += counts[c * classes.size() + k];
-    const std::int64_t right = counts[c * classes.size() + c];
-    json[classes[c]] = samples == 0 ? Json() : Json(static_cast<double>(right) / static_cast<double>(samples));
+// A run that takes part, with its recipe (on the data that was asked for).
+struct Judged {
+  fs::path run;
+  Recipe recipe;
+  TrainedModel model;
+};
+
+struct Report {
+  std::vector<Judged> judged;
+  Split split;
+  std::string weights;  // "best" or "last"
+  Evaluation evaluation;
+  std::int64_t skipped = 0;  // files that are no sound pictures
+  std::int64_t top = 0;      // 0: not told
+  double top_share = 0;      // answers among the `top` likeliest
+
+  [[nodiscard]] const std::vector<std::string>& classes() const { return judged.front().model.config.classes; }
+  [[nodiscard]] std::string runs() const {
+    std::string text;
+    for (const Judged& j : judged) text += (text.empty() ? "" : " + ") + j.run.string();
+    return text;
   }
+};
+
+// What runs must have in common for their probabilities to be averaged.
+void require_alike(const Judged& first, const Judged& other, Split split) {
+  const std::string both = first.run.string() + " and " + other.run.string();
+  if (first.model.config.classes != other.model.config.classes) {
+    throw UsageError(fmt::format("{} don't tell the same classes apart: {} (first {}) and {} (first {})", both,
+                                 first.model.config.classes.size(), first.model.config.classes.front(),
+                                 other.model.config.classes.size(), other.model.config.classes.front()));
+  }
+  if (first.recipe.data.name != other.recipe.data.name) {
+    throw UsageError(fmt::format("{} learned from different data ({} and {}): choose one with --data", both,
+                                 first.recipe.data.name, other.recipe.data.name));
+  }
+  const double share = first.recipe.data.val_fraction;
+  const bool same_samples =
+      share == other.recipe.data.val_fraction && (share == 0 || first.recipe.train.seed == other.recipe.train.seed);
+  if (split != Split::test && !same_samples) {
+    throw UsageError(both + " set aside different validation samples; judge them together by --split test");
+  }
+}
+
+Report judge(const Arguments& arguments) {
+  Report report{.judged = {},
+                .split = split_from(arguments.split),
+                .weights = arguments.last ? "last" : "best",
+                .evaluation = {},
+                .top = arguments.top};
+  for (const std::string& name : arguments.runs) {
+    Judged next{.run = find_run(name), .recipe = {}, .model = {}};
+    next.recipe = load_recipe(next.run.string());
+    if (!arguments.data.empty()) next.recipe.data.name = arguments.data;
+    if (arguments.strict) next.recipe.data.strict = true;
+    next.model = load_trained(next.run, report.weights);
+    if (!report.judged.empty()) require_alike(report.judged.front(), next, report.split);
+    report.judged.push_back(std::move(next));
+  }
+  const Recipe& recipe = report.judged.front().recipe;
+  const Dataset dataset = open_split(recipe, report.split, report.judged.front().model.config.model.input);
+  std::vector<Loader> loaders;
+  for (const Judged& j : report.judged) {
+    loaders.push_back(evaluation_loader(j.model.config, dataset, recipe.data.workers));
+  }
+  if (loaders.size() == 1) {
+    report.evaluation = evaluate(*report.judged[0].model.network, loaders[0], recipe.train);
+  } else {
+    std::vector<Member> members;
+    for (std::size_t i = 0; i < loaders.size(); ++i) {
+      members.push_back({report.judged[i].model.network.get(), &loaders[i]});
+    }
+    report.evaluation = evaluate(members);
+  }
+  if (dataset.files) report.skipped = dataset.files->skipped.count();
+  if (report.top == 0 && report.evaluation.scores.top5) report.top = usual_top;
+  if (report.top > 0) report.top_share = top_accuracy(report.evaluation, report.top);
+  return report;
+}
+
+Json class_json(const std::string& name, const ClassScores& scores) {
+  return {{"class", name},
+          {"precision", scores.precision},
+          {"recall", scores.recall},
+          {"f1", scores.f1},
+          {"support", scores.support}};
+}
+
+Json to_json(const Report& report) {
+  const Judged& first = report.judged.front();
+  const Scores& scores = report.evaluation.scores;
+  Json json;
+  if (report.judged.size() == 1) {
+    json["run"] = first.run.string();
+    json["hash"] = weights_hash(*first.model.network);
+  } else {
+    json["runs"] = Json::array();
+    for (const Judged& j : report.judged) {
+      json["runs"].push_back({{"run", j.run.string()}, {"hash", weights_hash(*j.model.network)}});
+    }
+  }
+  json["weights"] = report.weights;
+  json["data"] = first.recipe.data.name;
+  json["split"] = name_of(report.split);
+  json["samples"] = scores.samples;
+  json["skipped"] = report.skipped;
+  json["accuracy"] = scores.accuracy;
+  if (report.top > 0) json["top" + std::to_string(report.top)] = report.top_share;
+  json["loss"] = scores.loss;
+  const std::vector<ClassScores> of_classes = class_scores(report.evaluation.confusion);
+  // The share of each class's samples that were recognised; null for a class without samples.
+  json["recall"] = Json::object();
+  json["classes"] = Json::array();
+  for (std::size_t c = 0; c < of_classes.size(); ++c) {
+    const std::string& name = report.classes()[c];
+    json["recall"][name] = of_classes[c].support == 0 ? Json() : Json(of_classes[c].recall);
+    json["classes"].push_back(class_json(name, of_classes[c]));
+  }
+  json["mean"] = class_json("mean", mean_of(of_classes));
+  json["mean"].erase("class");
   return json;
 }
 
-std::int64_t skipped_files(const Dataset& dataset) {
-  return dataset.files ? dataset.files->skipped.count() : 0;
+std::vector<std::string> class_row(const std::string& name, const ClassScores& scores) {
+  const auto percent = [](double share) { return fmt::format("{:6.2f} %", 100 * share); };
+  return {name, percent(scores.precision), percent(scores.recall), fmt::format("{:.4f}", scores.f1),
+          std::to_string(scores.support)};
+}
+
+std::string to_text(const Report& report) {
+  const Scores& scores = report.evaluation.scores;
+  std::string text = fmt::format("{}  accuracy {:.2f} %", report.runs(), 100 * scores.accuracy);
+  if (report.top > 0) {
+    text += fmt::format("  top {} {:.2f} %", report.top, 100 * report.top_share);
+  }
+  text += fmt::format("  loss {:.4f}  ({} {} samples of {}, {} weights)\n", scores.loss, scores.samples,
+                      name_of(report.split), report.judged.front().recipe.data.name, report.weights);
+  if (report.skipped > 0) {
+    text +=
+        fmt::format("{} files are no sound pictures and were left out (--strict names the first)\n", report.skipped);
+  }
+  const std::vector<ClassScores> of_classes = class_scores(report.evaluation.confusion);
+  if (of_classes.size() > most_listed_classes) {
+    return text + fmt::format("{} classes: --json lists how each fares\n", of_classes.size());
+  }
+  std::vector<std::vector<std::string>> rows;
+  for (std::size_t c = 0; c < of_classes.size(); ++c) rows.push_back(class_row(report.classes()[c], of_classes[c]));
+  rows.push_back(class_row("mean", mean_of(of_classes)));
+  return text + "\n" + table({"class", "precision", "recall", "F1", "support"}, rows);
 }
 
 void run_eval(const Arguments& arguments) {
-  const std::filesystem::path run = find_run(arguments.run);
-  const Split split = split_from(arguments.split);
-  const std::string which = arguments.last ? "last" : "best";
-  Recipe recipe = load_recipe(run.string());
-  if (!arguments.data.empty()) recipe.data.name = arguments.data;
-  if (arguments.strict) recipe.data.strict = true;
-  const TrainedModel model = load_trained(run, which);
-  const Dataset dataset = open_split(recipe, split, model.config.model.input);
-  Loader loader = evaluation_loader(model.config, dataset, recipe.data.workers);
-  const Evaluation evaluation = evaluate(*model.network, loader, recipe.train);
-  const Scores& scores = evaluation.scores;
-  if (arguments.json) {
-    Json json;
-    json["run"] = run.string();
-    json["weights"] = which;
-    json["hash"] = weights_hash(*model.network);
-    json["data"] = recipe.data.name;
-    json["split"] = name_of(split);
-    json["samples"] = scores.samples;
-    json["skipped"] = skipped_files(dataset);
-    json["accuracy"] = scores.accuracy;
-    json["loss"] = scores.loss;
-    json["recall"] = recalls(evaluation, model.config.classes);
-    print_json(json);
-    return;
+  if (!arguments.save.empty() && fs::path(arguments.save).extension() != ".png") {
+    throw UsageError("--save: '" + arguments.save + "' must end in .png: the confusion matrix is drawn as a picture");
   }
-  print(fmt::format("{}  accuracy {:.2f} %  loss {:.4f}  ({} {} samples of {}, {} weights)\n", run.string(),
-                    100 * scores.accuracy, scores.loss, scores.samples, name_of(split), recipe.data.name, which));
-  if (const std::int64_t skipped = skipped_files(dataset); skipped > 0) {
-    print(fmt::format("{} files are no sound pictures and were left out (--strict names the first)\n", skipped));
+  const Report report = judge(arguments);
+  if (!arguments.save.empty()) {
+    const std::string title = report.runs() + " on " + report.judged.front().recipe.data.name;
+    write_png(arguments.save, draw::confusion_matrix(report.evaluation.confusion, report.classes(), title));
+  }
+  if (arguments.json) {
+    print_json(to_json(report));
+  } else {
+    print(to_text(report));
   }
 }
 
 }  // namespace
 
 void add_eval(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("eval", "Judge a run's weights by a dataset");
+  CLI::App* command = app.add_subcommand("eval", "Judge a run's weights, or several runs together, by a dataset");
   const auto arguments = std::make_shared<Arguments>();
-  command->add_option("run", arguments->run, "The run's folder, or recipe/name below runs/")
+  command
+      ->add_option("run", arguments->runs,
+                   "Run folders, as paths or as recipe/name below runs/; the probabilities of several are averaged")
       ->type_name("RUN")
       ->required();
   command->add_option("--data", arguments->data, "Another dataset than the run's: a name or a folder")
@@ -90,6 +219,11 @@ void add_eval(CLI::App& app) {
   command->add_option("--split", arguments->split, "train, validation or test")
       ->type_name("SPLIT")
       ->capture_default_str();
+  command
+      ->add_option("--top", arguments->top, "Also count an answer among the K likeliest (5 if there are more classes)")
+      ->type_name("K")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 24));
+  command->add_option("--save", arguments->save, "Draw the confusion matrix")->type_name("FILE.png");
   command->add_flag("--strict", arguments->strict, "A damaged picture in a folder is an error, not left out");
   command->add_flag("--last", arguments->last, "The last weights instead of the best");
   add_threads_flag(*command);

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -14,8 +15,10 @@
 #include "narae/io/safetensors.h"
 #include "narae/models/config.h"
 #include "narae/models/registry.h"
+#include "narae/nn/init.h"
 #include "narae/ops/elementwise.h"
 #include "narae/ops/random.h"
+#include "narae/train/recipe.h"
 #include "narae/train/weights.h"
 
 namespace narae::cli {
@@ -26,7 +29,10 @@ using NamedArrays = std::vector<std::pair<std::string, Array>>;
 
 struct Arguments {
   std::string model;
+  std::vector<std::string> overrides;
+  std::int64_t classes = 0;
   std::string weights;
+  std::vector<std::string> fresh;
   std::string config;
   std::vector<std::string> inputs;
   std::string output;
@@ -82,9 +88,21 @@ NamedArrays read_inputs(const std::vector<std::string>& files) {
 
 struct Network {
   models::ModelSpec spec;
-  bool spec_is_known = false;  ///< from a config.json; otherwise input and classes follow input and weights
+  bool spec_is_known = false;  ///< from a config.json; otherwise the input follows the arrays
   std::string weights;
 };
+
+// "model.auxiliary=false" for a model that no config.json describes.
+Options options_of(const std::string& model, const std::vector<std::string>& overrides) {
+  for (const std::string& text : overrides) {
+    if (!text.starts_with("model.")) {
+      throw UsageError("'" + text + "': only options of the model can be set here, as in model.dropout=0");
+    }
+  }
+  Recipe recipe = parse_recipe("[model]\nname = \"" + model + "\"\n", model);
+  apply_overrides(recipe, overrides);
+  return recipe.model.options;
+}
 
 Network network_of(const Arguments& arguments) {
   Network network{.spec = {}, .weights = arguments.weights};
@@ -96,9 +114,15 @@ Network network_of(const Arguments& arguments) {
     if (network.weights.empty()) network.weights = (run / "weights" / "best.safetensors").string();
   } else {
     const models::ModelInfo& info = models::model_info(arguments.model);
-    network.spec = {.name = info.name, .options = {}, .input = info.input, .num_classes = info.num_classes};
+    network.spec = {.name = info.name,
+                    .options = options_of(info.name, arguments.overrides),
+                    .input = info.input,
+                    .num_classes = arguments.classes > 0 ? arguments.classes : info.num_classes};
   }
   if (!config.empty()) {
+    if (!arguments.overrides.empty() || arguments.classes > 0) {
+      throw UsageError("options and classes of the network are those of " + config.string() + " and can't be changed");
+    }
     models::ModelSpec described = models::read_config(config).model;
     if (!network.spec.name.empty() && fs::is_directory(arguments.model, ignored)) network.spec.name = described.name;
     if (network.spec.name != described.name) {
@@ -120,6 +144,19 @@ Shape sample_of(const std::string& name, const Array& array) {
   return Shape(array.shape.dims().subspan(1));
 }
 
+std::shared_ptr<nn::Module> make_network(const Network& network, const std::vector<std::string>& fresh) {
+  manual_seed(0);
+  if (network.weights.empty()) {
+    if (!fresh.empty()) throw UsageError("--fresh says what --weights is not read for, but there is none");
+    return models::make_model(network.spec);
+  }
+  std::optional<nn::init::Skip> skip;
+  if (fresh.empty()) skip.emplace();  // every value comes from the file
+  auto model = models::make_model(network.spec);
+  load_weights(network.weights, *model, fresh);
+  return model;
+}
+
 void run_forward(const Arguments& arguments) {
   const std::string extension = fs::path(arguments.output).extension().string();
   if (extension != ".npy" && extension != ".npz" && extension != ".safetensors") {
@@ -132,9 +169,7 @@ void run_forward(const Arguments& arguments) {
                      " inputs; write .npz or .safetensors");
   }
   if (!network.spec_is_known) network.spec.input = sample_of(inputs.front().first, inputs.front().second);
-  manual_seed(0);
-  const auto model = models::make_model(network.spec);
-  if (!network.weights.empty()) load_weights(network.weights, *model);
+  const auto model = make_network(network, arguments.fresh);
   model->eval();
   const NoGrad no_grad;
   NamedArrays outputs;
@@ -154,8 +189,20 @@ void add_forward(CLI::App& app) {
   CLI::App* command = app.add_subcommand("forward", "Run arrays through a network and write what comes out");
   const auto arguments = std::make_shared<Arguments>();
   command->add_option("model", arguments->model, "A model's name, or a run folder")->required();
-  command->add_option("--weights", arguments->weights, "Weights, names and shapes as the network's; fresh ones without")
+  command->add_option("overrides", arguments->overrides, "Options of the model, as in model.dropout=0")
+      ->type_name("KEY=VALUE");
+  command->add_option("--classes", arguments->classes, "Number of classes; the model's usual one unless given")
+      ->type_name("N")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 24));
+  command
+      ->add_option("--weights", arguments->weights,
+                   "Weights, names and shapes as the network's: .safetensors or .safetensors.index.json; fresh ones "
+                   "without")
       ->type_name("FILE");
+  command->add_option("--fresh", arguments->fresh, "Tensors that are not taken from --weights: a module or a pattern")
+      ->type_name("PATTERN")
+      ->expected(1)
+      ->take_all();
   command->add_option("--config", arguments->config, "config.json of a run: options, input and classes of the network")
       ->type_name("FILE");
   command->add_option("--input", arguments->inputs, std::string("Arrays (batch, ...), taken as they are: ") + formats)

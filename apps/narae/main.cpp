@@ -94,6 +94,7 @@ int main(int argc, char** argv) {
   add_predict(app);
   add_forward(app);
   add_summary(app);
+  add_inspect(app);
   add_models(app);
   add_recipes(app);
   add_datasets(app);

@@ -5,6 +5,7 @@
 
 #include "apps/narae/commands.h"
 #include "apps/narae/table.h"
+#include "narae/nn/init.h"
 
 namespace narae::cli {
 namespace {
@@ -12,6 +13,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 std::int64_t parameters_of(const models::ModelInfo& info) {
+  const nn::init::Skip skip;
   return models::make_model({.name = info.name, .options = {}, .input = info.input, .num_classes = info.num_classes})
       ->parameter_count();
 }

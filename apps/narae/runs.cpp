@@ -12,8 +12,10 @@
 #include "apps/narae/commands.h"
 #include "apps/narae/table.h"
 #include "narae/core/error.h"
+#include "narae/core/files.h"
 #include "narae/train/recipe.h"
 #include "narae/train/run_folder.h"
+#include "narae/train/run_pictures.h"
 #include "narae/train/table.h"
 
 namespace narae::cli {
@@ -150,10 +152,26 @@ void show_run(const std::string& name, const std::string& project, bool as_json)
   print(text);
 }
 
+// The curves of the runs in one picture; a run is called by what its path does not share with the project's.
+void draw_comparison(const std::vector<Run>& runs, const std::string& project, const std::string& path) {
+  if (fs::path(path).extension() != ".svg") {
+    throw UsageError("--save: '" + path + "' must end in .svg: curves are drawn as vectors");
+  }
+  std::vector<ComparedRun> compared;
+  for (const Run& run : runs) {
+    const fs::path below = run.path.lexically_relative(project);
+    const bool inside = !below.empty() && *below.begin() != "..";
+    compared.push_back({.name = (inside ? below : run.path).string(), .folder = run.path});
+  }
+  write_file(path, comparison_of(compared, ""));
+}
+
 // Every setting that is not the same in all runs, one column a run.
-void compare_runs(const std::vector<std::string>& names, const std::string& project, bool as_json) {
+void compare_runs(const std::vector<std::string>& names, const std::string& project, const std::string& save,
+                  bool as_json) {
   std::vector<Run> runs;
   for (const std::string& name : names) runs.push_back(read_run(find_run(name, project)));
+  if (!save.empty()) draw_comparison(runs, project, save);
   std::vector<std::string> headline{"setting"};
   std::vector<std::string> accuracies{"best accuracy"};
   std::vector<std::string> epochs{"epochs done"};
@@ -208,6 +226,7 @@ void remove_runs(const std::vector<std::string>& names, const std::string& proje
 struct Arguments {
   std::string project = "runs";
   std::vector<std::string> names;
+  std::string save;
   bool json = false;
 };
 
@@ -261,7 +280,8 @@ void add_runs(CLI::App& app) {
 
   at = add_command(*command, "compare", "Results, and the settings that differ", compare, run_help);
   add_json_flag(*at, compare->json);
-  at->callback([compare] { compare_runs(compare->names, compare->project, compare->json); });
+  at->add_option("--save", compare->save, "Draw training loss and accuracy of all runs")->type_name("FILE.svg");
+  at->callback([compare] { compare_runs(compare->names, compare->project, compare->save, compare->json); });
 
   at = add_command(*command, "show", "All settings, results and files of a run", show, run_help);
   at->get_option("runs")->expected(1);

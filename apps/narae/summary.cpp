@@ -11,6 +11,8 @@
 #include "apps/narae/commands.h"
 #include "narae/models/config.h"
 #include "narae/models/registry.h"
+#include "narae/nn/init.h"
+#include "narae/nn/recompute.h"
 #include "narae/train/optimization.h"
 #include "narae/train/recipe.h"
 #include "narae/train/task_data.h"
@@ -119,8 +121,16 @@ std::vector<std::int64_t> extents_of(const Shape& shape) {
   return {shape.begin(), shape.end()};
 }
 
+// What training keeps besides the weights: the optimiser's state, sums of gradients, the average of the weights.
 std::int64_t state_bytes(const TrainRecipe& recipe, const nn::Module& model) {
   std::int64_t bytes = 0;
+  const auto add = [&](const Tensor& t) { bytes += t.count() * static_cast<std::int64_t>(size_of(t.dtype())); };
+  if (recipe.accumulate > 1)
+    for (const Tensor& parameter : model.parameters()) add(parameter);
+  if (recipe.ema > 0) {
+    for (const auto& [name, tensor] : model.named_parameters()) add(tensor);
+    for (const auto& [name, tensor] : model.named_buffers()) add(tensor);
+  }
   for (const auto& [name, array] : make_optimizer(recipe, model.parameters())->state_dict()) {
     bytes += static_cast<std::int64_t>(array.bytes());
   }
@@ -163,7 +173,11 @@ Json to_json(const Subject& subject, const ModelSummary& summary, const Training
 
 void summarize_model(const Arguments& arguments) {
   const Subject subject = subject_of(arguments);
-  const auto model = models::make_model(subject.spec);
+  const auto model = [&] {
+    const nn::init::Skip skip;  // nothing is computed
+    return models::make_model(subject.spec);
+  }();
+  if (subject.recipe.train.checkpoint_activations) nn::checkpoint_activations(*model);
   const ModelSummary summary = summarize(*model, with_batch(1, subject.spec.input));
   const std::int64_t batch = subject.recipe.train.batch_size;
   const TrainingMemory memory =

@@ -15,6 +15,7 @@
 #include "narae/core/error.h"
 #include "narae/core/log.h"
 #include "narae/data/catalog.h"
+#include "narae/train/range_test.h"
 #include "narae/train/run_folder.h"
 #include "narae/train/trainer.h"
 
@@ -27,15 +28,19 @@ using Json = nlohmann::ordered_json;
 struct Arguments {
   std::vector<std::string> words;  // the recipe, then key=value
   std::vector<std::string> flags;  // as key=value
+  std::vector<std::string> fresh;
   std::vector<std::string> freeze;
   std::string project = "runs";
   std::string name = "run";
+  bool named = false;  // --name was given
   bool exist_ok = false;
   bool resume = false;
   std::string resumed_run;
   bool quiet = false;
   bool json = false;
   bool dry_run = false;
+  bool find_lr = false;
+  std::int64_t find_lr_steps = RangeTestOptions{}.steps;
 };
 
 volatile std::sig_atomic_t asked_to_stop = 0;
@@ -84,6 +89,9 @@ Request request_of(Arguments& arguments) {
     }
   }
   Request request{.recipe = {}, .overrides = arguments.flags};
+  if (!arguments.fresh.empty()) {
+    request.overrides.push_back(fmt::format("train.fresh={}", fmt::join(arguments.fresh, ",")));
+  }
   if (!arguments.freeze.empty()) {
     request.overrides.push_back(fmt::format("train.freeze={}", fmt::join(arguments.freeze, ",")));
   }
@@ -153,7 +161,9 @@ Recipe recipe_of(const Request& request, const std::optional<fs::path>& run) {
 }
 
 Json scores_json(const Scores& scores) {
-  return {{"accuracy", scores.accuracy}, {"loss", scores.loss}, {"samples", scores.samples}};
+  Json json = {{"accuracy", scores.accuracy}, {"loss", scores.loss}, {"samples", scores.samples}};
+  if (scores.top5) json["top5"] = *scores.top5;
+  return json;
 }
 
 Json result_json(const Recipe& recipe, const TrainResult& result) {
@@ -192,6 +202,48 @@ void show_plan(const Arguments& arguments, const Recipe& recipe) {
                     plan.parameters, plan.train_samples, plan.judged_samples, plan.judged, plan.classes, plan.steps));
 }
 
+Json to_json(const RangeTest& test, const std::string& folder) {
+  Json json;
+  json["folder"] = folder;
+  json["learning_rate"] = test.suggestion > 0 ? Json(test.suggestion) : Json();
+  json["lowest_loss_at"] = test.lowest_loss_at;
+  json["diverged"] = test.diverged;
+  json["points"] = Json::array();
+  for (const RangePoint& p : test.points) {
+    json["points"].push_back({{"lr", p.lr}, {"loss", p.loss}, {"smoothed_loss", p.smoothed}});
+  }
+  return json;
+}
+
+std::string to_text(const RangeTest& test, const std::string& folder) {
+  if (test.suggestion == 0) {
+    return folder + "  the loss never fell: no learning rate to suggest; more --find-lr-steps may show one\n";
+  }
+  return fmt::format("{}  learning rate {:.2g} (the loss falls fastest there; it is lowest at {:.2g}{})\n", folder,
+                     test.suggestion, test.lowest_loss_at,
+                     test.diverged ? fmt::format(" and explodes from {:.2g}", test.points.back().lr) : "");
+}
+
+void find_lr(const Arguments& arguments, const Recipe& recipe, const ProgressOptions& progress, Outcome& outcome) {
+  const RangeTest test = find_learning_rate(
+      recipe,
+      {.steps = arguments.find_lr_steps, .progress = progress, .interrupted = [] { return asked_to_stop != 0; }});
+  if (test.interrupted) {
+    outcome.exit_code = interrupted;
+    return arguments.json ? print_json({{"interrupted", true}}) : print("interrupted: nothing was written\n");
+  }
+  const std::string folder = save_range_test(test, recipe,
+                                             {.project = arguments.project,
+                                              .name = arguments.named ? arguments.name : RangeTestFolder{}.name,
+                                              .exist_ok = arguments.exist_ok})
+                                 .string();
+  if (arguments.json) {
+    print_json(to_json(test, folder));
+  } else {
+    print(to_text(test, folder));
+  }
+}
+
 void run_train(Arguments& arguments, Outcome& outcome) {
   const Request request = request_of(arguments);
   const std::optional<fs::path> run = run_to_resume(arguments, request);
@@ -199,13 +251,14 @@ void run_train(Arguments& arguments, Outcome& outcome) {
   if (arguments.dry_run) return show_plan(arguments, recipe);
 
   watch_signals();
-  const TrainResult result =
-      train(recipe, {.project = arguments.project,
-                     .name = arguments.name,
-                     .exist_ok = arguments.exist_ok,
-                     .resume = run.value_or(fs::path()),
-                     .progress = {.stream = arguments.json ? STDERR_FILENO : STDOUT_FILENO, .quiet = arguments.quiet},
-                     .interrupted = [] { return asked_to_stop != 0; }});
+  const ProgressOptions progress{.stream = arguments.json ? STDERR_FILENO : STDOUT_FILENO, .quiet = arguments.quiet};
+  if (arguments.find_lr) return find_lr(arguments, recipe, progress, outcome);
+  const TrainResult result = train(recipe, {.project = arguments.project,
+                                            .name = arguments.name,
+                                            .exist_ok = arguments.exist_ok,
+                                            .resume = run.value_or(fs::path()),
+                                            .progress = progress,
+                                            .interrupted = [] { return asked_to_stop != 0; }});
   if (arguments.json) {
     print_json(result_json(recipe, result));
   } else {
@@ -259,21 +312,27 @@ void add_train(CLI::App& app, Outcome& outcome) {
   command->add_option("--project", arguments->project, "Where runs go: PROJECT/RECIPE/NAME")
       ->type_name("DIR")
       ->capture_default_str();
-  command->add_option("--name", arguments->name, "Name of the run; -2, -3, ... is appended when it is taken")
+  command
+      ->add_option("--name", arguments->name,
+                   "Name of the run (with --find-lr of its folder); -2, -3, ... is appended when it is taken")
       ->type_name("NAME")
       ->capture_default_str();
   command->add_flag("--exist-ok", arguments->exist_ok, "Replace a run of that name");
-  command
-      ->add_option_function<std::vector<std::string>>(
-          "--resume",
-          [arguments](const std::vector<std::string>& run) {
-            arguments->resume = true;
-            if (!run.empty()) arguments->resumed_run = run.front();
-          },
-          "Go on with RUN, or with the newest run of the recipe")
-      ->type_name("[RUN]")
-      ->expected(0, 1);
-  path_setting("--weights", "train.weights", "FILE", "safetensors file that the weights start from");
+  CLI::Option* const resume = command
+                                  ->add_option_function<std::vector<std::string>>(
+                                      "--resume",
+                                      [arguments](const std::vector<std::string>& run) {
+                                        arguments->resume = true;
+                                        if (!run.empty()) arguments->resumed_run = run.front();
+                                      },
+                                      "Go on with RUN, or with the newest run of the recipe")
+                                  ->type_name("[RUN]")
+                                  ->expected(0, 1);
+  path_setting("--weights", "train.weights", "FILE", "Weights to start from: .safetensors or .safetensors.index.json");
+  command->add_option("--fresh", arguments->fresh, "Tensors that are not taken from --weights: a module or a pattern")
+      ->type_name("PATTERN")
+      ->expected(1)
+      ->take_all();
   command->add_option("--freeze", arguments->freeze, "Parameters that stay as they are: a module or a pattern")
       ->type_name("PATTERN")
       ->expected(1)
@@ -288,11 +347,25 @@ void add_train(CLI::App& app, Outcome& outcome) {
   setting("--save-every", "train.save_every", "N", "Steps between checkpoints; every epoch ends with one anyway");
   command->add_flag("--quiet,-q", arguments->quiet, "Print the result only");
   add_json_flag(*command, arguments->json);
-  command->add_flag("--dry-run", arguments->dry_run, "Show what would be trained, write nothing");
+  CLI::Option* const dry_run =
+      command->add_flag("--dry-run", arguments->dry_run, "Show what would be trained, write nothing");
+  CLI::Option* const range_test =
+      command
+          ->add_flag("--find-lr", arguments->find_lr,
+                     "Try growing learning rates instead of training; leaves PROJECT/RECIPE/find-lr with the curve")
+          ->excludes(resume)
+          ->excludes(dry_run);
+  command->add_option("--find-lr-steps", arguments->find_lr_steps, "Steps of --find-lr")
+      ->type_name("N")
+      ->capture_default_str()
+      ->needs(range_test);
   command->footer(
       "Leaves PROJECT/RECIPE/NAME with weights, checkpoints, tables and pictures; the last line names it.\n"
       "Ctrl-C ends the step, saves and exits with 130; --resume goes on to the same bits.");
-  command->callback([arguments, &outcome] { run_train(*arguments, outcome); });
+  command->callback([arguments, command, &outcome] {
+    arguments->named = command->count("--name") > 0;
+    run_train(*arguments, outcome);
+  });
 }
 
 }  // namespace narae::cli

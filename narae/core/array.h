@@ -7,6 +7,7 @@
 
 #include "narae/core/buffer.h"
 #include "narae/core/dtype.h"
+#include "narae/core/error.h"
 #include "narae/core/shape.h"
 
 namespace narae {
@@ -18,8 +19,9 @@ struct Array {
   Shape shape;
   Buffer buffer;
 
-  /// Uninitialised.
+  /// Uninitialised. Throws Error when the machine has not that much memory.
   [[nodiscard]] static Array empty(DType dtype, const Shape& shape) {
+    if (!shape.countable()) throw Error("array: there is no memory for shape " + to_string(shape));
     return {dtype, shape, Buffer::allocate(static_cast<std::size_t>(shape.count()) * size_of(dtype))};
   }
   [[nodiscard]] static Array zeros(DType dtype, const Shape& shape) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <memory>
 #include <mutex>
 #include <new>
 #include <string>
@@ -57,21 +58,18 @@ Buffer Buffer::allocate(std::size_t bytes) {
       result.block_ = list.back();
       list.pop_back();
       result.block_->references.store(1, std::memory_order_relaxed);
-    } else {
-      ++p.use.allocations;
+      count(p, static_cast<std::int64_t>(capacity));
     }
-    count(p, static_cast<std::int64_t>(capacity));
   }
   if (!result) {
-    auto* memory = static_cast<std::byte*>(::operator new (capacity, std::align_val_t{alignment}, std::nothrow));
-    if (memory == nullptr) {
-      const std::lock_guard lock(p.mutex);
-      p.use.now -= static_cast<std::int64_t>(capacity);
-      throw Error("memory: " + std::to_string(bytes) + " bytes could not be allocated");
-    }
-    result.block_ = new Block;
-    result.block_->data = memory;
-    result.block_->capacity = capacity;
+    auto block = std::make_unique<Block>();
+    block->capacity = capacity;
+    block->data = static_cast<std::byte*>(::operator new (capacity, std::align_val_t{alignment}, std::nothrow));
+    if (block->data == nullptr) throw Error("memory: " + std::to_string(bytes) + " bytes could not be allocated");
+    result.block_ = block.release();
+    const std::lock_guard lock(p.mutex);
+    ++p.use.allocations;
+    count(p, static_cast<std::int64_t>(capacity));
   }
   result.block_->bytes = bytes;
   return result;

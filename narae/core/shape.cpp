@@ -1,7 +1,6 @@
 #include "narae/core/shape.h"
 
 #include <algorithm>
-#include <limits>
 
 #include "narae/core/error.h"
 
@@ -12,14 +11,18 @@ Shape::Shape(std::span<const std::int64_t> dims) {
     throw Error("shape: " + std::to_string(dims.size()) + " dimensions; at most " + std::to_string(max_rank) +
                 " are supported");
   }
-  std::int64_t count = 1;
-  for (const std::int64_t extent : dims) {
-    dims_[static_cast<std::size_t>(rank_++)] = extent;
+  for (const std::int64_t extent : dims) dims_[static_cast<std::size_t>(rank_++)] = extent;
+  if (countable()) return;
+  for (const std::int64_t extent : dims)
     if (extent < 0) throw Error("shape: negative extent in " + to_string(*this));
-    if (__builtin_mul_overflow(count, std::max<std::int64_t>(extent, 1), &count)) {
-      throw Error("shape: too many elements in " + to_string(*this));
-    }
-  }
+  throw Error("shape: too many elements in " + to_string(*this));
+}
+
+bool Shape::carefully_countable() const {
+  std::int64_t n = 1;
+  for (const std::int64_t extent : dims())
+    if (extent < 0 || __builtin_mul_overflow(n, std::max<std::int64_t>(extent, 1), &n)) return false;
+  return n <= max_count;
 }
 
 void Shape::push_back(std::int64_t extent) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
@@ -15,9 +16,12 @@ namespace narae {
 class NARAE_API Shape {
  public:
   static constexpr int max_rank = 8;
+  /// Elements that a tensor may have, so that its bytes can be counted.
+  static constexpr std::int64_t max_count = std::int64_t{1} << 59;
 
   Shape() = default;
-  /// Throws Error for more than 8 dimensions, a negative extent, or more elements than fit in 63 bits.
+  /// Throws Error for more than 8 dimensions, a negative extent, or more than `max_count` elements (extents of 0 count
+  /// as 1).
   Shape(std::initializer_list<std::int64_t> dims) : Shape(std::span(dims.begin(), dims.size())) {}
   explicit Shape(std::span<const std::int64_t> dims);
 
@@ -33,6 +37,14 @@ class NARAE_API Shape {
   void set(int i, std::int64_t extent) { dims_[static_cast<std::size_t>(i < 0 ? i + rank_ : i)] = extent; }
   void push_back(std::int64_t extent);
 
+  /// Whether every extent is at least 0 and the elements can be counted: rules that set extents one by one check
+  /// neither.
+  [[nodiscard]] bool countable() const {
+    std::uint64_t bits = 0;  // numbers below 2^a, 2^b, ... have a product below 2^(a + b + ...); a negative one has 64
+    for (int i = 0; i < rank_; ++i) bits += bits_of(dims_[static_cast<std::size_t>(i)]);
+    return bits <= 59 || carefully_countable();
+  }
+
   [[nodiscard]] std::span<const std::int64_t> dims() const { return {dims_.data(), static_cast<std::size_t>(rank_)}; }
   [[nodiscard]] const std::int64_t* begin() const { return dims_.data(); }
   [[nodiscard]] const std::int64_t* end() const { return dims_.data() + rank_; }
@@ -45,8 +57,13 @@ class NARAE_API Shape {
   }
 
  private:
-  std::array<std::int64_t, max_rank> dims_{};
+  [[nodiscard]] static std::uint64_t bits_of(std::int64_t extent) {
+    return static_cast<std::uint64_t>(std::bit_width(static_cast<std::uint64_t>(extent)));
+  }
+  [[nodiscard]] bool carefully_countable() const;
+
   std::int32_t rank_ = 0;
+  std::array<std::int64_t, max_rank> dims_{};
 };
 
 /// "(64, 1, 28, 28)"

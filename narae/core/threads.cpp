@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cmath>
 #include <condition_variable>
+#include <exception>
 #include <fstream>
 #include <mutex>
 #include <string>
@@ -32,6 +33,30 @@ void park_second_team() {
     }
   }).detach();
 }
+
+// Exceptions can't leave a parallel region: the one of the lowest range is kept.
+class FirstException {
+ public:
+  template <class F>
+  void guard(std::int64_t range, const F& f) {
+    try {
+      f();
+    } catch (...) {
+      const std::lock_guard lock(mutex_);
+      if (exception_ != nullptr && range_ < range) return;
+      exception_ = std::current_exception();
+      range_ = range;
+    }
+  }
+  void rethrow() const {
+    if (exception_ != nullptr) std::rethrow_exception(exception_);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::exception_ptr exception_;
+  std::int64_t range_ = 0;
+};
 
 std::atomic<int>& count() {
   static std::atomic<int> value = available_cores();
@@ -68,25 +93,43 @@ void flush_denormals() {
   _mm_setcsr(_mm_getcsr() | 0x8040U);
 }
 
+FlushDenormals::FlushDenormals() : before_(_mm_getcsr()) {
+  flush_denormals();
+}
+
+FlushDenormals::~FlushDenormals() {
+  _mm_setcsr((_mm_getcsr() & ~0x8040U) | (before_ & 0x8040U));
+}
+
+std::int64_t range_count(std::int64_t count, std::int64_t grain) {
+  const std::int64_t grains = (count + grain - 1) / std::max<std::int64_t>(grain, 1);
+  return std::min<std::int64_t>(grains, thread_count());
+}
+
 namespace detail {
 
-void parallel_ranges(std::int64_t total, std::int64_t grain, RangeBody body) {
-  const std::int64_t grains = (total + grain - 1) / std::max<std::int64_t>(grain, 1);
-  const auto threads = static_cast<int>(std::min<std::int64_t>(grains, thread_count()));
+void parallel_ranges(std::int64_t total, std::int64_t grain, std::int64_t most_ranges, RangeBody body) {
+  const auto threads = static_cast<int>(std::min(range_count(total, grain), most_ranges));
   if (threads <= 1 || omp_in_parallel() != 0) {
-    body.call(body.object, 0, total);
+    body.call(body.object, 0, total, 0);
     return;
   }
   static std::once_flag parked;
   std::call_once(parked, park_second_team);
   const std::int64_t chunk = (total + threads - 1) / threads;
+  const FlushDenormals scope;  // the calling thread takes part, and goes back to what it was
+  FirstException failure;
 #pragma omp parallel num_threads(threads)
   {
     flush_denormals();
-    const std::int64_t begin = std::min(total, chunk * omp_get_thread_num());
-    const std::int64_t end = std::min(total, begin + chunk);
-    if (begin < end) body.call(body.object, begin, end);
+    // OpenMP may grant a smaller team (OMP_THREAD_LIMIT, OMP_DYNAMIC): its threads share the ranges out.
+    for (int t = omp_get_thread_num(); t < threads; t += omp_get_num_threads()) {
+      const std::int64_t begin = std::min(total, chunk * t);
+      const std::int64_t end = std::min(total, begin + chunk);
+      if (begin < end) failure.guard(begin, [&] { body.call(body.object, begin, end, t); });
+    }
   }
+  failure.rethrow();
 }
 
 }  // namespace detail

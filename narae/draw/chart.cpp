@@ -19,6 +19,7 @@ constexpr int margin_left = 64;
 constexpr int margin_right = 18;
 constexpr int margin_top = 62;  // panel title and legend
 constexpr int margin_bottom = 50;
+constexpr int legend_line = 18;
 constexpr int gap = 16;
 constexpr int header_height = 40;
 constexpr std::size_t most_markers = 40;
@@ -34,6 +35,7 @@ text { font-family: system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neu
 .grid { stroke: #e6e8ec; stroke-width: 1; fill: none; }
 .minor { stroke: #f2f3f5; stroke-width: 1; fill: none; }
 .axis { stroke: #8a909a; stroke-width: 1; fill: none; }
+.mark { stroke: #cd3030; stroke-width: 1.5; fill: none; }
 .line { fill: none; stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; }
 </style>
 )";
@@ -214,36 +216,76 @@ void draw_axes(Output out, const Axes& axes) {
   fmt::format_to(out, "<path class=\"axis\" d=\"M0 0V{:.1f}H{:.1f}\"/>\n", height, width);
 }
 
-// The legend stands in one line between title and plot; entries that don't fit any more are left out.
-void draw_legend(Output out, const Chart& chart, double width) {
+void draw_marks(Output out, const Chart& chart, const Axes& axes) {
+  for (const Mark& mark : chart.marks) {
+    if (!axes.x.shows(mark.x) || mark.x < axes.x.range.low || mark.x > axes.x.range.high) continue;
+    const double x = axes.x.position(mark.x);
+    const bool left = x > axes.x.pixels / 2;  // the words stand on the side with more room
+    fmt::format_to(out, "<path class=\"mark\" stroke-dasharray=\"4 4\" d=\"M{:.1f} 0V{:.1f}\"/>\n", x, axes.y.pixels);
+    fmt::format_to(out, "<text class=\"legend\" x=\"{:.1f}\" y=\"14\" text-anchor=\"{}\">{}</text>\n",
+                   left ? x - 6 : x + 6, left ? "end" : "start", escape_xml(mark.label));
+  }
+}
+
+// Where an entry of the legend stands; none for a series without a name.
+struct LegendEntry {
+  std::size_t series = 0;
   double x = 0;
+  int row = 0;
+};
+
+// The legend stands between title and plot, in as many lines as it needs; what half the plot can't hold is left out.
+std::vector<LegendEntry> legend_of(const Chart& chart, double width, int plot_height) {
+  std::vector<LegendEntry> entries;
+  double x = 0;
+  int row = 0;
   for (std::size_t i = 0; i < chart.series.size(); ++i) {
-    const Series& series = chart.series[i];
-    std::string_view rest = series.name;
+    std::string_view rest = chart.series[i].name;
     int characters = 0;
     for (; !rest.empty(); ++characters) (void)next_character(rest);
     if (characters == 0) continue;
-    const double entry = 26 + 6.8 * characters + 18;  // an estimate: the browser chooses the font
-    if (x > 0 && x + entry > width + margin_right) break;
-    fmt::format_to(out, "<path class=\"line\" stroke=\"{}\"{} d=\"M{:.1f} -15h20\"/>\n",
-                   hex(category_color(static_cast<std::int64_t>(i))), series.dashed ? " stroke-dasharray=\"6 5\"" : "",
-                   x);
-    fmt::format_to(out, "<text class=\"legend\" x=\"{:.1f}\" y=\"-11\">{}</text>\n", x + 26, escape_xml(series.name));
-    x += entry;
+    const double extent = 26 + 6.8 * characters + 18;  // an estimate: the browser chooses the font
+    if (x > 0 && x + extent > width + margin_right) {
+      x = 0;
+      if (++row * legend_line > plot_height / 2) break;
+    }
+    entries.push_back({.series = i, .x = x, .row = row});
+    x += extent;
+  }
+  return entries;
+}
+
+// Pixels of the lines of a legend beyond the first.
+int further_lines(std::span<const LegendEntry> legend) {
+  return legend.empty() ? 0 : legend.back().row * legend_line;
+}
+
+void draw_legend(Output out, const Chart& chart, std::span<const LegendEntry> legend) {
+  for (const LegendEntry& entry : legend) {
+    const Series& series = chart.series[entry.series];
+    const int y = entry.row * legend_line - further_lines(legend) - 11;
+    fmt::format_to(out, "<path class=\"line\" stroke=\"{}\"{} d=\"M{:.1f} {}h20\"/>\n",
+                   hex(category_color(static_cast<std::int64_t>(entry.series))),
+                   series.dashed ? " stroke-dasharray=\"6 5\"" : "", entry.x, y - 4);
+    fmt::format_to(out, "<text class=\"legend\" x=\"{:.1f}\" y=\"{}\">{}</text>\n", entry.x + 26, y,
+                   escape_xml(series.name));
   }
 }
 
 void draw_chart(Output out, const Chart& chart, int number, int left, int top, const SvgOptions& options) {
   const double width = options.panel_width - margin_left - margin_right;
-  const double height = options.panel_height - margin_top - margin_bottom;
+  const int room = options.panel_height - margin_top - margin_bottom;
+  const std::vector<LegendEntry> legend = legend_of(chart, width, room);
+  const int shift = further_lines(legend);
+  const double height = room - shift;
   for (const Series& series : chart.series)
     if (!series.x.empty() && series.x.size() != series.y.size())
       throw Error(fmt::format("chart '{}': the series '{}' has {} x and {} y values; give as many of both, or no x",
                               chart.title, series.name, series.x.size(), series.y.size()));
   const Axes axes = axes_of(chart, width, height);
-  fmt::format_to(out, "<g transform=\"translate({} {})\">\n", left + margin_left, top + margin_top);
-  fmt::format_to(out, "<text class=\"title\" x=\"0\" y=\"-36\">{}</text>\n", escape_xml(chart.title));
-  draw_legend(out, chart, width);
+  fmt::format_to(out, "<g transform=\"translate({} {})\">\n", left + margin_left, top + margin_top + shift);
+  fmt::format_to(out, "<text class=\"title\" x=\"0\" y=\"{}\">{}</text>\n", -36 - shift, escape_xml(chart.title));
+  draw_legend(out, chart, legend);
   draw_axes(out, axes);
   if (axes.empty)
     fmt::format_to(out, "<text class=\"label\" x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">no data yet</text>\n",
@@ -254,8 +296,10 @@ void draw_chart(Output out, const Chart& chart, int number, int left, int top, c
   // The first series is drawn last, on top.
   for (std::size_t i = chart.series.size(); i-- > 0;)
     draw_series(out, chart.series[i], axes, hex(category_color(static_cast<std::int64_t>(i))));
-  fmt::format_to(out, "</g>\n<text class=\"label\" x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{}</text>\n",
-                 width / 2, height + 38, escape_xml(chart.x_label));
+  fmt::format_to(out, "</g>\n");
+  draw_marks(out, chart, axes);
+  fmt::format_to(out, "<text class=\"label\" x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{}</text>\n", width / 2,
+                 height + 38, escape_xml(chart.x_label));
   fmt::format_to(
       out,
       "<text class=\"label\" transform=\"translate(-48 {:.1f}) rotate(-90)\" text-anchor=\"middle\">{}</text>\n</g>\n",

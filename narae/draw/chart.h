@@ -18,6 +18,12 @@ struct Series {
   bool dashed = false;
 };
 
+/// A vertical line across a panel, with a few words beside its top.
+struct Mark {
+  double x = 0;
+  std::string label = {};
+};
+
 /// A panel of line charts. A bound of the vertical axis that is NaN is chosen from the data.
 struct Chart {
   std::string title = {};
@@ -28,6 +34,7 @@ struct Chart {
   bool log_y = false;
   double y_min = std::numeric_limits<double>::quiet_NaN();
   double y_max = std::numeric_limits<double>::quiet_NaN();
+  std::vector<Mark> marks = {};  ///< those beyond the horizontal axis are left out
 };
 
 struct SvgOptions {

@@ -41,7 +41,7 @@ Color mix(Color a, Color b, float amount) {
   const float t = std::clamp(amount, 0.0F, 1.0F);
   const auto channel = [t](std::uint8_t from, std::uint8_t to) {
     const float value = static_cast<float>(from) + t * (static_cast<float>(to) - static_cast<float>(from));
-    return static_cast<std::uint8_t>(value + 0.5F);
+    return static_cast<std::uint8_t>(std::lround(value));
   };
   return {channel(a.red, b.red), channel(a.green, b.green), channel(a.blue, b.blue)};
 }

@@ -99,7 +99,8 @@ consteval std::array<Glyph, glyph_count> read_sheet() {
       ++column;
       x = 0;
     } else {
-      Glyph& glyph = glyphs[static_cast<std::size_t>(block * glyphs_per_block + column)];
+      const int number = block * glyphs_per_block + column;
+      Glyph& glyph = glyphs[static_cast<std::size_t>(number)];
       if (c == '#') glyph.rows[static_cast<std::size_t>(row)] |= static_cast<std::uint16_t>(1U << x);
       ++x;
       if (row == 0) {

@@ -30,22 +30,24 @@ struct PredictionGridOptions {
 [[nodiscard]] NARAE_API Array prediction_grid(std::span<const Prediction> predictions,
                                               const PredictionGridOptions& options = {});
 
-/// One picture of a contact sheet.
-struct SheetPicture {
-  Array image;          ///< u8 (1, h, w) or (3, h, w)
-  std::string caption;  ///< may be empty
+/// A picture with what to write below it.
+struct LabelledPicture {
+  Array image;            ///< u8 (1, h, w) or (3, h, w)
+  std::string label;      ///< what it is
+  std::string note = {};  ///< a second, smaller line
 };
 
-struct ContactSheetOptions {
+struct PictureSheetOptions {
   std::string title = {};
-  int columns = 0;     ///< pictures in a row; 0 chooses about a square
-  int tile_size = 72;  ///< pixels a picture may be wide and high, 16 to 1024
+  std::string line = {};  ///< below the title
+  int columns = 0;        ///< tiles in a row; 0 chooses about a square
+  int tile_size = 256;    ///< pixels of the longer side of the largest picture, 16 to 1024
 };
 
-/// Pictures side by side with their captions below. Returns u8 (3, height, width). Throws Error for no pictures at all,
-/// a picture of another type or shape, and options out of range.
-[[nodiscard]] NARAE_API Array contact_sheet(std::span<const SheetPicture> pictures,
-                                            const ContactSheetOptions& options = {});
+/// Pictures side by side with their labels. Returns u8 (3, height, width). Throws Error for no pictures at all, one of
+/// another type or shape, and options out of range.
+[[nodiscard]] NARAE_API Array picture_sheet(std::span<const LabelledPicture> pictures,
+                                            const PictureSheetOptions& options = {});
 
 /// A table of counts, i64 (classes, classes) with the true class as row and the predicted one as column, with accuracy
 /// and each class's recall. The diagonal is blue, errors orange: the deeper, the larger the share of the row (errors on

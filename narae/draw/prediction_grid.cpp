@@ -7,7 +7,7 @@
 #include "narae/draw/canvas.h"
 #include "narae/draw/heading.h"
 #include "narae/draw/pictures.h"
-#include "narae/draw/tile.h"
+#include "narae/draw/tile_image.h"
 
 namespace narae::draw {
 namespace {
@@ -25,7 +25,7 @@ void draw_tile(Canvas& canvas, const Prediction& prediction, int x, int y, int s
   const Color color = !known ? muted : wrong ? wrong_color : right_color;
   const int outer = size + 2 * frame_width;
   canvas.rectangle({x, y, outer, outer}, backdrop);
-  draw_in_tile(canvas, prediction.image, x + frame_width, y + frame_width, size);
+  draw_tile_image(canvas, prediction.image, {x + frame_width, y + frame_width, size, size});
   canvas.frame({x, y, outer, outer}, color, frame_width);
 
   // A bar as long as the probability, just below the frame.
@@ -63,7 +63,7 @@ Array prediction_grid(std::span<const Prediction> predictions, const PredictionG
         fmt::format("prediction grid: {} columns of tiles of {} pixels; columns must be 0 (automatic) or more, "
                     "tiles 16 to 1024 pixels",
                     options.columns, options.tile_size));
-  for (std::size_t i = 0; i < predictions.size(); ++i) check_tile(predictions[i].image, "prediction grid", i);
+  for (std::size_t i = 0; i < predictions.size(); ++i) check_tile_image(predictions[i].image, "prediction grid", i);
 
   const int count = static_cast<int>(std::min<std::size_t>(predictions.size(), 1U << 20));
   const int wanted = options.columns > 0 ? options.columns : static_cast<int>(std::ceil(std::sqrt(1.3 * count)));

@@ -2,11 +2,14 @@
 
 #include <utility>
 
+#include "narae/core/buffer.h"
+
 namespace narae {
 namespace {
 
 detail::Evaluator evaluator = nullptr;
 thread_local bool enabled = true;
+detail::AllocationCounter allocation_counter = nullptr;
 
 }  // namespace
 
@@ -36,16 +39,27 @@ bool gradients_enabled() {
 }
 
 EngineCounts engine_counts() {
-  return detail::mutable_engine_counts();
+  const detail::AtomicEngineCounts& c = detail::mutable_engine_counts();
+  return {.evaluations = c.evaluations,
+          .plans_built = c.plans_built,
+          .recomputed = c.recomputed,
+          .steps = c.steps,
+          .executor_allocations = c.executor_allocations};
 }
 
 namespace detail {
 void set_evaluator(Evaluator e) {
   evaluator = e;
 }
-EngineCounts& mutable_engine_counts() {
-  static EngineCounts counts;
+AtomicEngineCounts& mutable_engine_counts() {
+  static AtomicEngineCounts counts;
   return counts;
+}
+void set_allocation_counter(AllocationCounter counter) {
+  allocation_counter = counter;
+}
+std::int64_t count_allocations() {
+  return allocation_counter != nullptr ? allocation_counter() : memory_use().allocations;
 }
 }  // namespace detail
 

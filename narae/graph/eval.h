@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <span>
@@ -30,13 +31,15 @@ struct UpdateResult {
 };
 
 /// Computes all values as one plan and stores them in their variables, in place where it can. With `guard` (a
-/// scalar; undefined: none), variables and running statistics keep their old values when it is zero or NaN, and
-/// the same inputs are replayed to find where the first non-finite value came from.
+/// scalar; undefined: none), variables and running statistics keep their old values when it is zero or not finite, and
+/// the same inputs are replayed to find where the first non-finite value came from. `also` is computed in the same
+/// plan. Throws Error for a tensor that is no variable, for values of another type or shape, and when a kernel fails;
+/// if variables had been stored into by then, the message says so.
 NARAE_API UpdateResult update(std::span<const Assignment> assignments, const Tensor& guard = {},
                               std::span<const Tensor> also = {});
 
-/// While it lives, this thread's evaluations keep no recipes: values are computed for their own sake and
-/// differentiating through them throws. Use it for evaluation and generation.
+/// While it lives, this thread's evaluations keep no recipes: values are computed for their own sake and are constants
+/// for later gradients; a gradient that such a value leaves nothing of throws. Use it for evaluation and generation.
 class NARAE_API NoGrad {
  public:
   NoGrad();
@@ -55,7 +58,7 @@ struct EngineCounts {
   std::int64_t plans_built = 0;           ///< misses of the plan cache
   std::int64_t recomputed = 0;            ///< nodes computed a second time
   std::int64_t steps = 0;                 ///< kernels run
-  std::int64_t executor_allocations = 0;  ///< heap allocations in executing cached plans
+  std::int64_t executor_allocations = 0;  ///< times that executing plans fetched memory which was not in a free list
 };
 [[nodiscard]] NARAE_API EngineCounts engine_counts();
 
@@ -69,7 +72,20 @@ struct EvaluationRequest {
 /// The plan layer sets this when it is linked in; the graph does not know it.
 using Evaluator = UpdateResult (*)(const EvaluationRequest& request);
 NARAE_API void set_evaluator(Evaluator evaluator);
-NARAE_API EngineCounts& mutable_engine_counts();
+/// The counts as threads add to them.
+struct AtomicEngineCounts {
+  std::atomic<std::int64_t> evaluations{0};
+  std::atomic<std::int64_t> plans_built{0};
+  std::atomic<std::int64_t> recomputed{0};
+  std::atomic<std::int64_t> steps{0};
+  std::atomic<std::int64_t> executor_allocations{0};
+};
+NARAE_API AtomicEngineCounts& mutable_engine_counts();
+/// Counts heap allocations of the process. Tests set one that sees all of them; without one (null), executors count
+/// the fresh blocks of tensor memory.
+using AllocationCounter = std::int64_t (*)();
+NARAE_API void set_allocation_counter(AllocationCounter counter);
+[[nodiscard]] NARAE_API std::int64_t count_allocations();
 
 }  // namespace detail
 }  // namespace narae

@@ -26,21 +26,18 @@ Tensor sum_of(const Tensor& a, const Tensor& b) {
 // While it lives, nodes are marked as written by a reverse sweep, under the path of the forward node's module.
 class WritesBackward {
  public:
-  explicit WritesBackward(std::uint32_t module)
-      : module_(detail::exchange_module(module)), backward_(detail::exchange_backward(true)) {}
-  ~WritesBackward() {
-    detail::exchange_module(module_);
-    detail::exchange_backward(backward_);
-  }
+  explicit WritesBackward(std::uint32_t module) : path_(module), backward_(detail::exchange_backward(true)) {}
+  ~WritesBackward() { detail::exchange_backward(backward_); }
   WritesBackward(const WritesBackward&) = delete;
   WritesBackward& operator=(const WritesBackward&) = delete;
 
  private:
-  std::uint32_t module_;
+  detail::ModulePath path_;
   bool backward_;
 };
 
-// One reverse sweep. Nodes are numbered in post-order (inputs before users); the sweep goes through them backwards.
+// One reverse sweep, under the graph's lock. Nodes are numbered in post-order (inputs before users); the sweep goes
+// through them backwards.
 class Reverse {
  public:
   // The walk does not go beyond the tensors in `stop`.
@@ -70,7 +67,6 @@ class Reverse {
  private:
   // A wanted variable stands for every version of it that the recipe reads.
   void mark_wanted() {
-    const std::lock_guard lock(detail::graph_mutex());
     for (std::size_t w = 0; w < wanted_.size(); ++w) {
       if (!wanted_[w].defined()) throw Error("grad: tensor " + std::to_string(w + 1) + " is undefined");
       if (!is_floating(wanted_[w].dtype())) {
@@ -112,7 +108,8 @@ class Reverse {
     stack_.push_back({root, 0});
     while (!stack_.empty()) {
       const auto [node, next] = stack_.back();
-      const bool leaf = node->op == &version_op || node->op->stops_gradient || is_stop(node);
+      const bool stop = is_stop(node);
+      const bool leaf = node->op == &version_op || node->op->stops_gradient || stop;
       if (!leaf && next < node->input_count) {
         ++stack_.back().next;
         Node* input = node->inputs()[next];
@@ -128,8 +125,15 @@ class Reverse {
       slots_ += static_cast<std::size_t>(node->op->results);
       is_leaf_.push_back(leaf);
       is_wanted_.push_back(note_wanted(node, number));
-      if (node->dropped && dropped_.size() < 64) dropped_.push_back(node);
+      if (node->dropped && !stop && is_floating(node->dtype)) note_dropped(node);
     }
+  }
+
+  void note_dropped(const Node* node) {
+    if (node->extra != nullptr && node->extra->origins.known)
+      dropped_.push_back(node);
+    else if (forgotten_ == nullptr)
+      forgotten_ = node;
   }
 
   [[nodiscard]] bool is_stop(const Node* node) const {
@@ -178,13 +182,18 @@ class Reverse {
   void rule(const Node& node, std::size_t results, std::span<const Tensor> incoming) {
     const Op& op = *node.op;
     inputs_.clear();
-    const auto needs = std::make_unique<bool[]>(node.input_count);
+    if (needs_size_ < node.input_count) {
+      needs_size_ = 2 * std::size_t{node.input_count};
+      needs_ = std::make_unique<bool[]>(needs_size_);
+    }
+    const std::span<bool> needs(needs_.get(), node.input_count);
     for (std::uint32_t k = 0; k < node.input_count; ++k) {
       Node* input = node.inputs()[k];
       inputs_.emplace_back(NodeRef::share(input));
       needs[k] = needed_[static_cast<std::size_t>(numbers_.find(input))] && is_floating(input->dtype);
     }
-    std::vector<Tensor> out(node.input_count);
+    out_.assign(node.input_count, Tensor());
+    const std::span<Tensor> out(out_);
     if (op.gradient != nullptr) {
       results_.clear();
       Node* self = const_cast<Node*>(&node);
@@ -192,9 +201,9 @@ class Reverse {
         results_.emplace_back(NodeRef::share(self));
       else
         results_ = outputs(Tensor(NodeRef::share(self)));
-      op.gradient({node.attributes(), inputs_, results_, incoming, std::span(needs.get(), node.input_count)}, out);
+      op.gradient({node.attributes(), inputs_, results_, incoming, needs}, out);
     } else if (op.compose != nullptr) {
-      gradient_of_composition(node, incoming, std::span(needs.get(), node.input_count), out);
+      gradient_of_composition(node, incoming, needs, out);
     } else {
       throw Error("grad: operator '" + std::string(op.name) + "' has no gradient");
     }
@@ -212,45 +221,61 @@ class Reverse {
   // A fused operator without a rule of its own: differentiate what it is composed of.
   void gradient_of_composition(const Node& node, std::span<const Tensor> incoming, std::span<const bool> needs,
                                std::span<Tensor> out) {
-    const std::vector<Tensor> inputs = inputs_;
-    const std::vector<Tensor> results = node.op->compose(inputs, node.attributes());
+    const std::vector<Tensor> results = node.op->compose(inputs_, node.attributes());
     std::vector<Tensor> from;
     std::vector<Tensor> cotangents;
     std::vector<Tensor> wanted;
+    std::vector<std::size_t> places;  // of the wanted tensors among the inputs
     for (std::size_t k = 0; k < results.size(); ++k) {
       if (!incoming[k].defined()) continue;
       from.push_back(results[k]);
       cotangents.push_back(incoming[k]);
     }
-    for (std::size_t k = 0; k < inputs.size(); ++k)
-      if (needs[k]) wanted.push_back(inputs[k]);
-    Reverse inner(from, cotangents, wanted, inputs);
-    const std::vector<Tensor> gradients = inner.run();
-    for (std::size_t k = 0, w = 0; k < inputs.size(); ++k)
-      if (needs[k]) out[k] = gradients[w++];
+    for (std::size_t k = 0; k < inputs_.size(); ++k) {
+      // A tensor that is two inputs gets the sum of both shares, once.
+      const bool again = std::any_of(inputs_.begin(), inputs_.begin() + static_cast<std::ptrdiff_t>(k),
+                                     [&](const Tensor& earlier) { return earlier.node() == inputs_[k].node(); });
+      if (!needs[k] || again) continue;
+      wanted.push_back(inputs_[k]);
+      places.push_back(k);
+    }
+    Reverse inner(from, cotangents, wanted, inputs_);
+    std::vector<Tensor> gradients = inner.run();
+    for (std::size_t w = 0; w < places.size(); ++w) out[places[w]] = std::move(gradients[w]);
   }
 
-  // A wanted tensor that is not reached because its recipe was dropped in between is an error, not a zero.
+  // A part of a gradient that is missing because a recipe was dropped is an error, not a zero. Only what an update
+  // drops is detached by that: a trainable variable that is reached otherwise gets that share (a carried state). So is
+  // what was computed inside NoGrad, unless it leaves nothing at all.
   void require_reachable() const {
-    if (dropped_.empty()) return;
-    const std::lock_guard lock(detail::graph_mutex());
-    const bool none = std::all_of(found_.begin(), found_.end(), [](const auto& numbers) { return numbers.empty(); });
-    if (none && !wanted_.empty()) fail_dropped(dropped_.front());
-    for (std::size_t w = 0; w < wanted_.size(); ++w) {
-      if (!found_[w].empty() || wanted_variables_[w] == nullptr) continue;
-      for (const Node* node : dropped_) {
-        if (node->extra == nullptr) continue;
-        const auto& through = node->extra->depends_on;
-        if (std::find(through.begin(), through.end(), wanted_variables_[w]) != through.end()) fail_dropped(node);
-      }
+    for (const Node* node : dropped_) {
+      for (std::size_t w = 0; w < wanted_.size(); ++w)
+        if (came_from(*node, w)) fail_dropped(node);
     }
+    const bool none = std::all_of(found_.begin(), found_.end(), [](const auto& numbers) { return numbers.empty(); });
+    if (none && !wanted_.empty() && forgotten_ != nullptr) fail_dropped(forgotten_);
+  }
+
+  // Whether the dropped recipe of `node` led to a wanted tensor.
+  [[nodiscard]] bool came_from(const Node& node, std::size_t w) const {
+    const Variable* variable = wanted_variables_[w];
+    const auto& through = node.extra->depends_on;
+    if (variable != nullptr && found_[w].empty() &&
+        std::find(through.begin(), through.end(), variable) != through.end()) {
+      return true;
+    }
+    const std::uint64_t id = variable != nullptr ? variable->id : wanted_nodes_[w]->sequence;
+    const Origins& origins = node.extra->origins;
+    if (std::find(origins.ids.begin(), origins.ids.end(), id) != origins.ids.end()) return true;
+    const bool trainable = variable != nullptr && variable->trainable;
+    return origins.more && !trainable && id < node.sequence;
   }
 
   [[noreturn]] static void fail_dropped(const Node* node) {
     const bool named = node->extra != nullptr && !node->extra->dropped_by.empty();
     const std::string why =
         named ? "variable '" + node->extra->dropped_by + "' has been assigned since; write the recipe anew"
-              : "it was computed for its value alone; ask for the gradient first";
+              : "it was computed for its value alone; ask for the gradient first, or detach it";
     throw Error("grad: the recipe of a computed tensor of shape " + to_string(node->shape) + " was dropped: " + why);
   }
 
@@ -281,11 +306,15 @@ class Reverse {
   std::vector<bool> is_leaf_;
   std::vector<bool> is_wanted_;
   std::vector<bool> needed_;
-  std::vector<const Node*> dropped_;
+  std::vector<const Node*> dropped_;  // computed nodes without a recipe, of which it is known what they came from
+  const Node* forgotten_ = nullptr;   // one of which it is not
   std::size_t slots_ = 0;
   std::vector<Tensor> cotangents_;
   std::vector<Tensor> inputs_;  // of the node at hand
   std::vector<Tensor> results_;
+  std::vector<Tensor> out_;
+  std::unique_ptr<bool[]> needs_;
+  std::size_t needs_size_ = 0;
 };
 
 }  // namespace
@@ -302,12 +331,29 @@ Gradients grad(const Tensor& loss, std::span<const Tensor> with_respect_to) {
   return {loss, {with_respect_to.begin(), with_respect_to.end()}, vjp(of, one, with_respect_to)};
 }
 
-std::vector<Tensor> trainable_variables_of(const Tensor& of) {
-  const std::lock_guard lock(detail::graph_mutex());
+std::vector<Tensor> vjp(std::span<const Tensor> outputs, std::span<const Tensor> cotangents,
+                        std::span<const Tensor> with_respect_to) {
+  if (outputs.size() != cotangents.size()) throw Error("vjp: as many cotangents as outputs are needed");
+  for (std::size_t k = 0; k < outputs.size(); ++k) {
+    if (!(outputs[k].shape() == cotangents[k].shape()) || outputs[k].dtype() != cotangents[k].dtype()) {
+      throw Error("vjp: cotangent " + std::to_string(k + 1) + " has shape " + to_string(cotangents[k].shape()) +
+                  ", its output " + to_string(outputs[k].shape()));
+    }
+  }
+  const std::lock_guard lock(detail::graph_mutex());  // another thread may compute a part of the recipe and drop it
+  for (const Tensor& output : outputs) output.read()->differentiated = true;
+  return Reverse(outputs, cotangents, with_respect_to, {}).run();
+}
+
+namespace detail {
+
+std::vector<Tensor> trainable_versions_of(std::span<const Tensor> of) {
+  const std::lock_guard lock(graph_mutex());
   std::vector<Tensor> found;
-  std::vector<Node*> stack = {of.read()};
-  const std::uint64_t visit = detail::next_visit();
-  const std::uint64_t stamp = detail::next_visit();
+  std::vector<Node*> stack;
+  for (const Tensor& t : of) stack.push_back(t.read());
+  const std::uint64_t visit = next_visit();
+  const std::uint64_t stamp = next_visit();
   while (!stack.empty()) {
     Node* node = stack.back();
     stack.pop_back();
@@ -323,17 +369,6 @@ std::vector<Tensor> trainable_variables_of(const Tensor& of) {
   return found;
 }
 
-std::vector<Tensor> vjp(std::span<const Tensor> outputs, std::span<const Tensor> cotangents,
-                        std::span<const Tensor> with_respect_to) {
-  if (outputs.size() != cotangents.size()) throw Error("vjp: as many cotangents as outputs are needed");
-  for (std::size_t k = 0; k < outputs.size(); ++k) {
-    if (!(outputs[k].shape() == cotangents[k].shape()) || outputs[k].dtype() != cotangents[k].dtype()) {
-      throw Error("vjp: cotangent " + std::to_string(k + 1) + " has shape " + to_string(cotangents[k].shape()) +
-                  ", its output " + to_string(outputs[k].shape()));
-    }
-  }
-  for (const Tensor& output : outputs) output.read()->differentiated = true;
-  return Reverse(outputs, cotangents, with_respect_to, {}).run();
-}
+}  // namespace detail
 
 }  // namespace narae

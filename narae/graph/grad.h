@@ -23,7 +23,8 @@ struct Gradients {
 /// d(loss)/d(with_respect_to[i]) by reverse-mode differentiation, as recipes: nothing is computed, and the results
 /// can be differentiated again. `loss` has one element. Zeros where the loss does not depend on a tensor. Throws
 /// Error for a loss that is not floating or has more than one element, for an operator without a gradient, and when
-/// the recipe that leads to a tensor was dropped by an update (naming the variable).
+/// the recipe that leads to a tensor was dropped: by an update (naming the variable), or because it was computed when
+/// it read no trainable variable.
 [[nodiscard]] NARAE_API Gradients grad(const Tensor& loss, std::span<const Tensor> with_respect_to);
 [[nodiscard]] inline Gradients grad(const Tensor& loss, std::initializer_list<Tensor> with_respect_to) {
   return grad(loss, std::span(with_respect_to.begin(), with_respect_to.size()));
@@ -34,7 +35,9 @@ struct Gradients {
 [[nodiscard]] NARAE_API std::vector<Tensor> vjp(std::span<const Tensor> outputs, std::span<const Tensor> cotangents,
                                                 std::span<const Tensor> with_respect_to);
 
-/// The trainable variables that the recipe of `of` reads.
-[[nodiscard]] NARAE_API std::vector<Tensor> trainable_variables_of(const Tensor& of);
+namespace detail {
+/// The trainable variables that the recipes of `of` reach, each once: the versions that they read, not the handles.
+[[nodiscard]] NARAE_API std::vector<Tensor> trainable_versions_of(std::span<const Tensor> of);
+}  // namespace detail
 
 }  // namespace narae

@@ -78,8 +78,9 @@ struct Kernel {
   std::function<void(const KernelArguments&)> run;
   std::size_t scratch_bytes = 0;
   double flops = 0;
-  /// True when a result may share memory with an input of the same size (each element is read before it is written).
-  bool in_place = false;
+  /// The inputs whose memory a result of the same size may take over: the kernel reads each of their elements before it
+  /// writes the element at the same place, and never again.
+  std::vector<int> in_place = {};
 
   [[nodiscard]] explicit operator bool() const { return static_cast<bool>(run); }
 };

@@ -121,17 +121,23 @@ void Tensor::assign(const Tensor& value) const {
 
 Tensor variable(const Tensor& initial, const VariableOptions& options) {
   if (!initial.defined()) throw Error("variable: undefined initial value");
-  Array snapshot = Array::empty(initial.dtype(), initial.shape());
-  const Array value = initial.array();
-  if (snapshot.bytes() != 0) std::memcpy(snapshot.buffer.data(), value.buffer.data(), snapshot.bytes());
+  return variable(initial.array(), options);
+}
+
+Tensor variable(Array initial, const VariableOptions& options) {
+  if (!initial.buffer.unique() || !initial.buffer.writable()) {
+    const Array held = std::exchange(initial, Array::empty(initial.dtype, initial.shape));
+    if (held.bytes() != 0) std::memcpy(initial.buffer.data(), held.buffer.data(), held.bytes());
+  }
 
   auto* state = new Variable;  // its one reference goes to the handle
   state->name = options.name;
   state->trainable = options.trainable;
-  state->storage = snapshot.buffer;
-  const Signature signature{snapshot.dtype, snapshot.shape};
+  state->storage = std::move(initial.buffer);
+  const Signature signature{initial.dtype, initial.shape};
   NodeRef handle = NodeRef::adopt(detail::create_node(variable_op, signature, {}, {}));
   handle->variable = state;
+  state->id = handle->sequence;
   Node* version = detail::create_node(version_op, signature, {}, {});
   version->variable = state;
   detail::retain(state);

@@ -21,7 +21,8 @@ namespace detail {
 
 /// A value that may not have been computed yet: a recipe of operators over data and variables. Copying a Tensor
 /// copies the reference. Operators (ops/*.h) check types and shapes at once and compute nothing; `item`, `array`
-/// and `eval` compute.
+/// and `eval` compute. Any number of threads may read computed values; a variable, or a recipe that has not been
+/// computed, belongs to one thread at a time (docs/architecture.md).
 class NARAE_API Tensor {
  public:
   /// Undefined: has neither type nor shape.
@@ -89,6 +90,8 @@ struct VariableOptions {
 
 /// A variable that starts with a copy of `initial`: identity and versions; everything else is immutable.
 [[nodiscard]] NARAE_API Tensor variable(const Tensor& initial, const VariableOptions& options = {});
+/// The same; the array's memory becomes the variable's when nobody else holds it.
+[[nodiscard]] NARAE_API Tensor variable(Array initial, const VariableOptions& options = {});
 
 /// A snapshot: the value as it is now, whatever happens to the variables it came from.
 [[nodiscard]] NARAE_API Tensor copy(const Tensor& x);

@@ -39,7 +39,9 @@ std::uint64_t next_visit() {
 }
 
 void release(Variable* v) {
-  if (v->references.fetch_sub(1, std::memory_order_acq_rel) == 1) delete v;
+  if (v->references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  v->storage = {};
+  forget(v);
 }
 
 NodeExtra& extra_of(Node* node) {
@@ -66,7 +68,10 @@ void release_extra(Node* node) {
   for (const Effect& effect : extra->effects) release(effect.variable);
   extra->effects.clear();
   extra->projections.clear();
+  for (Variable* v : extra->depends_on) forget(v);
   extra->depends_on.clear();
+  extra->origins.ids.clear();
+  extra->origins.known = extra->origins.more = false;
   extra->dropped_by.clear();
   extra->node = nullptr;
   live_recipes().free.push_back(extra);
@@ -75,6 +80,8 @@ void release_extra(Node* node) {
 void keep_recipe(Node* node, std::span<Variable* const> depends_on) {
   const std::lock_guard lock(graph_mutex());
   NodeExtra& e = extra_of(node);
+  for (Variable* v : depends_on) mention(v);
+  for (Variable* v : e.depends_on) forget(v);
   e.depends_on.assign(depends_on.begin(), depends_on.end());
   if (e.listed) return;
   e.next = live_recipes().first;

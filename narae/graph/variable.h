@@ -15,7 +15,9 @@ namespace narae {
 /// `current` is what an operator reads when it is given the variable; older versions stay readable until the
 /// storage has moved on (`stored` is the version it holds).
 struct Variable {
-  std::atomic<std::uint32_t> references{1};
+  std::atomic<std::uint32_t> references{1};  ///< of nodes and effects; the storage goes with the last
+  std::atomic<std::uint32_t> mentions{1};    ///< of lists that only name it, and one for all references
+  std::uint64_t id = 0;                      ///< sequence number of the handle
   std::string name;
   bool trainable = true;
   bool alive = true;  ///< false once the last handle that names it is gone
@@ -34,13 +36,23 @@ struct Effect {
   std::int64_t number;
 };
 
+/// What the value of a computed node came from: sequence numbers of data leaves, of variables that were not trainable
+/// and of nodes computed before it. When its recipe is dropped, nobody else knows any more.
+struct Origins {
+  static constexpr std::size_t most = 16;
+  std::vector<std::uint64_t> ids;
+  bool known = false;  ///< false for what was computed inside NoGrad
+  bool more = false;   ///< there were more: anything older than the node may be one
+};
+
 /// The rare parts of a node.
 struct NodeExtra {
   Node* node = nullptr;
   NodeExtra* previous = nullptr;  ///< list of computed nodes whose recipe is still there
   NodeExtra* next = nullptr;
   bool listed = false;
-  std::vector<Variable*> depends_on;  ///< trainable variables that the recipe reaches (not counted)
+  std::vector<Variable*> depends_on;  ///< trainable variables that the recipe reaches (mentioned)
+  Origins origins;
   std::vector<Effect> effects;
   std::vector<Node*> projections;  ///< `output` nodes of a node with several results (not counted)
   std::string dropped_by;          ///< name of the variable whose update dropped the recipe
@@ -57,6 +69,13 @@ inline void retain(Variable* v) {
   v->references.fetch_add(1, std::memory_order_relaxed);
 }
 NARAE_API void release(Variable* v);
+/// A mention keeps the struct, not the storage.
+inline void mention(Variable* v) {
+  v->mentions.fetch_add(1, std::memory_order_relaxed);
+}
+inline void forget(Variable* v) {
+  if (v->mentions.fetch_sub(1, std::memory_order_acq_rel) == 1) delete v;
+}
 
 [[nodiscard]] NARAE_API NodeExtra& extra_of(Node* node);
 NARAE_API void release_extra(Node* node);

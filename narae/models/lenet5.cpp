@@ -4,6 +4,7 @@
 
 #include "narae/core/error.h"
 #include "narae/models/activations.h"
+#include "narae/models/picture.h"
 #include "narae/nn/conv.h"
 #include "narae/nn/init.h"
 #include "narae/nn/pool.h"
@@ -30,10 +31,7 @@ void push_pooling(nn::Sequential& network, const std::string& activation) {
 }
 
 void require(const Shape& input, const LeNet5Options& options) {
-  if (input.rank() != 3 || input[1] < smallest || input[2] < smallest) {
-    throw Error("lenet5: it takes pictures (channels, height, width) of at least 12x12, but a sample is " +
-                to_string(input));
-  }
+  require_picture("lenet5", input, smallest);
   constexpr std::array<const char*, 3> known = {"sigmoid", "tanh", "relu"};
   for (const char* name : known)
     if (options.activation == name) return;

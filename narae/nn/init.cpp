@@ -15,6 +15,8 @@
 namespace narae::nn::init {
 namespace {
 
+thread_local int skips = 0;  // live objects of class Skip
+
 void require_variable(const Tensor& variable, const char* what) {
   if (!variable.is_variable()) throw Error(std::string("init::") + what + ": the tensor is not a variable");
   if (!is_floating(variable.dtype())) {
@@ -44,6 +46,7 @@ Array drawn(DType dtype, const Shape& shape, const Four& four) {
   if (!is_floating(dtype))
     throw Error("init: random values of type " + std::string(name_of(dtype)) + "; choose f32 or f64");
   Array result = Array::empty(dtype, shape);
+  if (skips > 0) return result;
   const RandomKey key = next_random_key();
   const auto seed = static_cast<std::uint64_t>(key.seed.to_vector<std::int64_t>()[0]);
   const auto counter = static_cast<std::uint64_t>(key.counter.to_vector<std::int64_t>()[0]);
@@ -86,6 +89,13 @@ void orthonormalize(std::vector<std::vector<double>>& vectors) {
 }
 
 }  // namespace
+
+Skip::Skip() {
+  ++skips;
+}
+Skip::~Skip() {
+  --skips;
+}
 
 Fans fans_of(const Shape& shape) {
   if (shape.rank() < 2) {
@@ -144,16 +154,19 @@ void zeros(const Tensor& variable) {
 
 void constant(const Tensor& variable, double value) {
   require_variable(variable, "constant");
+  if (skips > 0) return;
   variable.assign(filled(variable.dtype(), variable.shape(), [&](std::int64_t) { return value; }));
 }
 
 void normal(const Tensor& variable, double mean, double std) {
   require_variable(variable, "normal");
+  if (skips > 0) return;
   variable.assign(draw_normal(variable.dtype(), variable.shape(), mean, std));
 }
 
 void uniform(const Tensor& variable, double low, double high) {
   require_variable(variable, "uniform");
+  if (skips > 0) return;
   variable.assign(draw_uniform(variable.dtype(), variable.shape(), low, high));
 }
 
@@ -184,6 +197,7 @@ void orthogonal(const Tensor& variable, double gain) {
   }
   const std::int64_t rows = shape[0];
   const std::int64_t columns = shape.count() / rows;
+  if (skips > 0) return;
   const bool by_rows = rows <= columns;
   const Array draws = draw_normal(DType::f64, {std::min(rows, columns), std::max(rows, columns)}, 0, 1);
   const auto count = static_cast<std::size_t>(draws.shape[0]);
@@ -209,6 +223,7 @@ void identity(const Tensor& variable) {
     throw Error("init::identity: variable '" + variable.name() + "' of shape " + narae::to_string(shape) +
                 " is no matrix");
   }
+  if (skips > 0) return;
   variable.assign(
       filled(variable.dtype(), shape, [&](std::int64_t i) { return i / shape[1] == i % shape[1] ? 1 : 0; }));
 }

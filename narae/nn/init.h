@@ -32,6 +32,16 @@ struct KaimingOptions {
 [[nodiscard]] NARAE_API double xavier_std(const Shape& shape, double gain = 1);
 [[nodiscard]] NARAE_API double kaiming_std(const Shape& shape, const KaimingOptions& options = {});
 
+/// While it lives, the layers that this thread builds and the initialisers that it calls leave the values of parameters
+/// undefined: for networks that are only counted, or that are given all weights by a strict load.
+class NARAE_API Skip {
+ public:
+  Skip();
+  ~Skip();
+  Skip(const Skip&) = delete;
+  Skip& operator=(const Skip&) = delete;
+};
+
 // Each function gives a variable new values; those that draw take the next number of the process's generator.
 
 NARAE_API void zeros(const Tensor& variable);

@@ -3,10 +3,12 @@
 #include <fnmatch.h>
 
 #include <algorithm>
+#include <array>
 #include <set>
 
 #include "narae/core/error.h"
 #include "narae/graph/eval.h"
+#include "narae/ops/checkpoint.h"
 
 namespace narae::nn {
 namespace {
@@ -33,12 +35,25 @@ std::string listed(const std::string& what, const std::vector<std::string>& name
   return text;
 }
 
+constexpr std::string_view batch_counter = "num_batches_tracked";
+
+// Takes what matches out of both lists.
+void leave_out(const std::string& pattern, NamedTensors& own, std::map<std::string, const Array*>& given) {
+  const std::size_t removed = std::erase_if(own, [&](const auto& entry) { return matches(pattern, entry.first); }) +
+                              std::erase_if(given, [&](const auto& entry) { return matches(pattern, entry.first); });
+  if (removed > 0) return;
+  std::vector<std::string> names;
+  for (const auto& [name, tensor] : own) names.push_back(name);
+  throw Error("load_state_dict: no tensor matches '" + pattern + "'" + did_you_mean(pattern, names) +
+              listed("tensors", names));
+}
+
 void print(const Module& module, const std::string& indent, std::string& text) {
   text += module.kind();
   if (!module.details().empty()) text += "(" + module.details() + ")";
   text += "\n";
   for (const auto& [name, child] : module.children()) {
-    text += indent + "  (" + name + "): ";
+    text.append(indent).append("  (").append(name).append("): ");
     print(child, indent + "  ", text);
   }
 }
@@ -48,8 +63,10 @@ void print(const Module& module, const std::string& indent, std::string& text) {
 struct Module::State {
   std::string kind;
   std::string details;
-  std::string name;  // in the module around it; "" for the outermost
+  ModuleName name;  // in the module around it; "" for the outermost
   bool training = true;
+  bool recomputed = false;
+  bool in_parts = false;  // forward recomputes by itself
   NamedTensors parameters;
   NamedTensors buffers;
   std::vector<std::pair<std::string, std::shared_ptr<State>>> children;
@@ -85,11 +102,18 @@ Tensor Module::forward(const Tensor&) const {
 
 Tensor Module::operator()(const Tensor& x) const {
   const auto inside = scope();
-  return forward(x);
+  const bool recompute = state_->recomputed && !state_->in_parts && state_->training && gradients_enabled();
+  if (!recompute) return forward(x);
+  return checkpoint([this](std::span<const Tensor> in) { return forward(in[0]); }, std::array{x});
+}
+
+std::vector<TrainingOutput> Module::training_outputs(const Tensor& x) const {
+  return {{.logits = (*this)(x)}};
 }
 
 std::optional<ModuleScope> Module::scope() const {
-  return state_->name.empty() ? std::optional<ModuleScope>() : std::optional<ModuleScope>(std::in_place, state_->name);
+  const bool named = !state_->name.text().empty();
+  return named ? std::optional<ModuleScope>(std::in_place, state_->name) : std::optional<ModuleScope>();
 }
 
 void Module::rename(const State& state, const std::string& prefix) {
@@ -105,6 +129,13 @@ Tensor Module::register_parameter(const std::string& name, const Tensor& initial
   return result;
 }
 
+Tensor Module::register_parameter(const std::string& name, Array initial) const {
+  state_->require_free(name);
+  Tensor result = variable(std::move(initial), {.name = name});
+  state_->parameters.emplace_back(name, result);
+  return result;
+}
+
 Tensor Module::register_buffer(const std::string& name, const Tensor& initial) const {
   state_->require_free(name);
   Tensor result = variable(initial, {.name = name, .trainable = false});
@@ -114,7 +145,7 @@ Tensor Module::register_buffer(const std::string& name, const Tensor& initial) c
 
 void Module::adopt(const std::string& name, const Module& module) const {
   state_->require_free(name);
-  module.state_->name = name;
+  module.state_->name.set_text(name);
   rename(*module.state_, name);
   state_->children.emplace_back(name, module.state_);
 }
@@ -176,11 +207,17 @@ LoadResult Module::load_state_dict(const StateDict& state, const LoadOptions& op
   LoadResult result;
   std::vector<std::string> different;
   std::vector<Assignment> assignments;
+  std::vector<Assignment> counters;
   std::set<const Node*> assigned;
+  for (const std::string& pattern : options.except) leave_out(pattern, all, given);
   for (const auto& [name, tensor] : all) {
     const auto found = given.find(name);
     if (found == given.end()) {
-      result.missing.push_back(name);
+      if (options.strict && name.ends_with(batch_counter)) {
+        counters.push_back({tensor, Array::zeros(tensor.dtype(), tensor.shape())});
+      } else {
+        result.missing.push_back(name);
+      }
       continue;
     }
     const Array& array = *found->second;
@@ -200,6 +237,7 @@ LoadResult Module::load_state_dict(const StateDict& state, const LoadOptions& op
                 (options.strict ? listed("missing", result.missing) + listed("unexpected", result.unexpected) : "") +
                 listed("of another type or shape", different));
   }
+  assignments.insert(assignments.end(), counters.begin(), counters.end());
   if (!assignments.empty()) update(assignments);
   return result;
 }
@@ -231,6 +269,22 @@ int Module::freeze(const std::string& pattern, bool frozen) const {
                 listed("parameters", names));
   }
   return matched;
+}
+
+void Module::set_recomputed(bool recomputed) const {
+  state_->recomputed = recomputed;
+}
+
+bool Module::is_recomputed() const {
+  return state_->recomputed;
+}
+
+void Module::recompute_in_parts() const {
+  state_->in_parts = true;
+}
+
+bool Module::recomputes_in_parts() const {
+  return state_->in_parts;
 }
 
 const std::string& Module::kind() const {

@@ -21,11 +21,19 @@ using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
 
 struct LoadOptions {
   bool strict = true;  ///< missing and unexpected names are errors
+  /// Modules or patterns (see Module::freeze) of tensors that are left as they are, whatever the file holds for them.
+  std::vector<std::string> except = {};
 };
 /// What did not match when `strict` is false.
 struct LoadResult {
   std::vector<std::string> missing;
   std::vector<std::string> unexpected;
+};
+
+/// An answer of a network, and the weight of its loss in training.
+struct TrainingOutput {
+  Tensor logits;
+  double weight = 1;
 };
 
 /// Type of the parameters of layers built from now on, in this thread; f32 at first. Throws Error unless floating.
@@ -55,6 +63,9 @@ class NARAE_API Module {
   [[nodiscard]] virtual Tensor forward(const Tensor& x) const;
   /// forward(x); the nodes that it writes carry the module's path.
   [[nodiscard]] Tensor operator()(const Tensor& x) const;
+  /// Every answer that a training step looks at: forward's first, then those of auxiliary classifiers, each with the
+  /// weight of its loss. The step minimises the weighted sum of their losses.
+  [[nodiscard]] virtual std::vector<TrainingOutput> training_outputs(const Tensor& x) const;
 
   /// The trainable variables, those of submodules too, each once: what an optimiser takes.
   [[nodiscard]] std::vector<Tensor> parameters() const;
@@ -67,7 +78,8 @@ class NARAE_API Module {
   /// Values of parameters and buffers in PyTorch's order: a module's own before its submodules'.
   [[nodiscard]] StateDict state_dict() const;
   /// Gives parameters and buffers the values of the same names. Throws one Error that lists every missing, unexpected,
-  /// misshapen and mistyped tensor, before anything is changed.
+  /// misshapen and mistyped tensor, before anything is changed. The counters num_batches_tracked, which older files do
+  /// not have, may be missing: they start at 0 then.
   LoadResult load_state_dict(const StateDict& state, const LoadOptions& options = {}) const;
   LoadResult load_state_dict(const std::map<std::string, Array>& state, const LoadOptions& options = {}) const;
 
@@ -81,6 +93,14 @@ class NARAE_API Module {
   int freeze(const std::string& pattern, bool frozen = true) const;
   int unfreeze(const std::string& pattern) const { return freeze(pattern, false); }
 
+  /// While it trains, values inside this module are not kept for the gradient but computed a second time: less memory,
+  /// a longer step, the same gradients. Holds for calls with one tensor. A Sequential does so part by part; see
+  /// `checkpoint_activations` for a whole network.
+  void set_recomputed(bool recomputed = true) const;
+  [[nodiscard]] bool is_recomputed() const;
+  /// True for a module like Sequential, which stays as it is and recomputes the parts that it consists of.
+  [[nodiscard]] bool recomputes_in_parts() const;
+
   [[nodiscard]] const std::string& kind() const;
   [[nodiscard]] const std::string& details() const;
   /// The submodules by name, as plain handles: everything but their forward.
@@ -90,6 +110,7 @@ class NARAE_API Module {
   /// Registers a variable made of `initial` as a parameter (a buffer) and returns it. Throws Error for a name that is
   /// taken, empty or contains a dot.
   Tensor register_parameter(const std::string& name, const Tensor& initial) const;
+  Tensor register_parameter(const std::string& name, Array initial) const;
   Tensor register_buffer(const std::string& name, const Tensor& initial) const;
   /// Registers a submodule and returns it.
   template <class M>
@@ -97,6 +118,9 @@ class NARAE_API Module {
     adopt(name, module);
     return module;
   }
+
+  /// For modules whose forward looks at `is_recomputed` itself.
+  void recompute_in_parts() const;
 
   /// For modules with a call operator of their own: nodes carry the module's path while the scope lives.
   [[nodiscard]] std::optional<ModuleScope> scope() const;

@@ -13,7 +13,7 @@ namespace narae::nn {
 /// Modules one after the other, named "0", "1", ...: `Sequential{Linear(784, 256), ReLU(), Linear(256, 10)}`.
 class NARAE_API Sequential : public Module {
  public:
-  Sequential() : Module("Sequential") {}
+  Sequential() : Module("Sequential") { recompute_in_parts(); }
   /// A single Sequential is copied, not wrapped.
   template <class First, class... Others>
   requires(std::derived_from<std::remove_cvref_t<First>, Module> &&

@@ -1,5 +1,6 @@
 #include "narae/ops/checkpoint.h"
 
+#include <algorithm>
 #include <array>
 #include <string>
 #include <utility>
@@ -25,31 +26,35 @@ void after_gradient(const GradientCase& at, std::span<Tensor> out) {
 const Op& after_op =
     define_op({.name = "after", .kind = OpClass::view, .arity = 2, .infer = infer_first, .gradient = after_gradient});
 
-// Calls visit(node) for what `root` is made of, inputs before users, not going into nodes that `stop` accepts.
+// Calls visit(node) for what `roots` are made of, inputs before users, not going into nodes that `stop` accepts.
 template <class Stop, class Visit>
-void walk(Node* root, const Stop& stop, const Visit& visit) {
+void walk(std::span<Node* const> roots, const Stop& stop, const Visit& visit) {
   struct Frame {
     Node* node;
     std::uint32_t next = 0;
   };
   NodeMap seen;
-  std::vector<Frame> stack = {{root}};
-  while (!stack.empty()) {
-    Frame& frame = stack.back();
-    Node* node = frame.node;
-    if (frame.next < node->input_count && !stop(node)) {
-      Node* input = node->inputs()[frame.next++];
-      if (seen.find(input) == NodeMap::none) stack.push_back({input});
-      continue;
+  std::vector<Frame> stack;
+  for (Node* root : roots) {
+    stack.push_back({root});
+    while (!stack.empty()) {
+      Frame& frame = stack.back();
+      Node* node = frame.node;
+      if (frame.next < node->input_count && !stop(node)) {
+        Node* input = node->inputs()[frame.next++];
+        if (seen.find(input) == NodeMap::none) stack.push_back({input});
+        continue;
+      }
+      stack.pop_back();
+      if (seen.find(node) != NodeMap::none) continue;
+      seen.insert(node, 0);
+      visit(node);
     }
-    stack.pop_back();
-    if (seen.find(node) != NodeMap::none) continue;
-    seen.insert(node, 0);
-    visit(node);
   }
 }
 
 // The recipes of `roots` with each node of `from` replaced by the one of `to`. What depends on none of them is shared.
+// Nodes are written in the order in which the originals were: the plan keeps to it, and with it memory stays small.
 std::vector<Tensor> substitute(std::span<const Tensor> roots, std::span<const Tensor> from,
                                std::span<const Tensor> to) {
   NodeMap numbers;
@@ -58,29 +63,39 @@ std::vector<Tensor> substitute(std::span<const Tensor> roots, std::span<const Te
     numbers.insert(node, static_cast<std::int32_t>(copies.size()));
     copies.push_back(std::move(copy));
   };
+  const auto is_noted = [&](const Node* node) { return numbers.find(node) != NodeMap::none; };
+  const auto copy_of = [&](const Node* node) -> NodeRef& {
+    return copies[static_cast<std::size_t>(numbers.find(node))];
+  };
   for (std::size_t i = 0; i < from.size(); ++i) note(from[i].node(), NodeRef::share(to[i].node()));
+
+  std::vector<Node*> starts;
+  for (const Tensor& root : roots) starts.push_back(root.node());
+  std::vector<Node*> order;
+  walk(starts, is_noted, [&](Node* node) {
+    if (!is_noted(node)) order.push_back(node);
+  });
+  std::sort(order.begin(), order.end(), [](const Node* a, const Node* b) { return a->sequence < b->sequence; });
   std::vector<Node*> inputs;
-  const auto visit = [&](Node* node) {
-    if (numbers.find(node) != NodeMap::none) return;
+  for (Node* node : order) {
     bool same = true;
     inputs.clear();
     for (Node* input : node->inputs()) {
-      inputs.push_back(copies[static_cast<std::size_t>(numbers.find(input))].get());
+      inputs.push_back(copy_of(input).get());
       same = same && inputs.back() == input;
     }
-    if (same) return note(node, NodeRef::share(node));
+    if (same) {
+      note(node, NodeRef::share(node));
+      continue;
+    }
     NodeRef copy = NodeRef::adopt(
         detail::create_node(*node->op, {node->dtype, node->shape}, inputs, std::as_const(*node).attributes()));
     copy->module = node->module;
     copy->integer = node->integer;
     note(node, std::move(copy));
-  };
-  std::vector<Tensor> results;
-  for (const Tensor& root : roots) {
-    walk(
-        root.node(), [&](const Node* node) { return numbers.find(node) != NodeMap::none; }, visit);
-    results.emplace_back(copies[static_cast<std::size_t>(numbers.find(root.node()))]);
   }
+  std::vector<Tensor> results;
+  for (Node* start : starts) results.emplace_back(copy_of(start));
   return results;
 }
 
@@ -134,7 +149,7 @@ Tensor checkpoint(const std::function<Tensor(std::span<const Tensor>)>& f, std::
   // The recipe starts from what was written before, and from variables.
   const auto is_start = [&](const Node* node) { return node->sequence < begin || node->op == &version_op; };
   std::vector<Tensor> node_inputs = {y};
-  walk(y.read(), is_start, [&](Node* node) {
+  walk(std::array{y.read()}, is_start, [&](Node* node) {
     if (is_start(node)) {
       node_inputs.emplace_back(NodeRef::share(node));
     } else if (node->dropped) {

@@ -211,6 +211,11 @@ Pool2dAttributes attributes_of(Size2d kernel, const Options& options) {
           .extent = {0, 0}};
 }
 
+// Adaptive pooling to the size that x has is x itself.
+bool has_plane(const Tensor& x, Size2d size) {
+  return x.defined() && x.rank() == 4 && is_floating(x.dtype()) && x.size(2) == size.height && x.size(3) == size.width;
+}
+
 Tensor max_pool(const Tensor& x, Size2d kernel, const MaxPool2dOptions& options) {
   return apply(max_pool_op, {x}, words_of(attributes_of(kernel, options)));
 }
@@ -237,10 +242,12 @@ Tensor avg_pool2d(const Tensor& x, Size2d kernel, const AvgPool2dOptions& option
 }
 
 Tensor adaptive_avg_pool2d(const Tensor& x, Size2d size) {
+  if (has_plane(x, size)) return x;
   return apply(adaptive_avg_op, {x}, {size.height, size.width});
 }
 
 Tensor adaptive_max_pool2d(const Tensor& x, Size2d size) {
+  if (has_plane(x, size)) return x;
   return output(apply(adaptive_max_op, {x}, {size.height, size.width}), 0);
 }
 

@@ -4,8 +4,8 @@
 
 namespace narae::optim {
 
-Adagrad::Adagrad(ParameterGroups parameters, const AdagradOptions& o)
-    : Optimizer("Adagrad", std::move(parameters), {o.lr, o.weight_decay, o.l1, o.clip_norm, o.clip_value},
+Adagrad::Adagrad(const ParameterGroups& parameters, const AdagradOptions& o)
+    : Optimizer("Adagrad", parameters, {o.lr, o.weight_decay, o.l1, o.clip_norm, o.clip_value},
                 {{"sum", o.initial_accumulator_value}}),
       options_(o) {}
 

@@ -18,7 +18,7 @@ struct AdagradOptions {
 /// s += g^2, p -= lr g / (sqrt(s) + eps) (Duchi, Hazan and Singer 2011).
 class NARAE_API Adagrad : public Optimizer {
  public:
-  Adagrad(ParameterGroups parameters, const AdagradOptions& options = {});
+  explicit Adagrad(const ParameterGroups& parameters, const AdagradOptions& options = {});
 
  private:
   [[nodiscard]] Next next(const Update& at) const override;

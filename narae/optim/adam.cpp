@@ -33,8 +33,8 @@ void require_betas(const char* name, const Options& o) {
 
 }  // namespace
 
-Adam::Adam(ParameterGroups parameters, const AdamOptions& o)
-    : Optimizer("Adam", std::move(parameters), {o.lr, o.weight_decay, o.l1, o.clip_norm, o.clip_value},
+Adam::Adam(const ParameterGroups& parameters, const AdamOptions& o)
+    : Optimizer("Adam", parameters, {o.lr, o.weight_decay, o.l1, o.clip_norm, o.clip_value},
                 {{"exp_avg"}, {"exp_avg_sq"}}),
       options_(o) {
   require_betas("Adam", o);
@@ -45,9 +45,8 @@ Optimizer::Next Adam::next(const Update& at) const {
   return {.value = at.value - m.change, .state = {m.mean, m.square}};
 }
 
-AdamW::AdamW(ParameterGroups parameters, const AdamWOptions& o)
-    : Optimizer("AdamW", std::move(parameters),
-                {o.lr, o.weight_decay, o.l1, o.clip_norm, o.clip_value, /*decoupled=*/true},
+AdamW::AdamW(const ParameterGroups& parameters, const AdamWOptions& o)
+    : Optimizer("AdamW", parameters, {o.lr, o.weight_decay, o.l1, o.clip_norm, o.clip_value, /*decoupled=*/true},
                 {{"exp_avg"}, {"exp_avg_sq"}}),
       options_(o) {
   require_betas("AdamW", o);

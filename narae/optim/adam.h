@@ -30,7 +30,7 @@ struct AdamWOptions {
 /// p -= lr / (1 - beta1^n) m / (sqrt(v) / sqrt(1 - beta2^n) + eps) (Kingma and Ba 2015).
 class NARAE_API Adam : public Optimizer {
  public:
-  Adam(ParameterGroups parameters, const AdamOptions& options = {});
+  explicit Adam(const ParameterGroups& parameters, const AdamOptions& options = {});
 
  private:
   [[nodiscard]] Next next(const Update& at) const override;
@@ -40,7 +40,7 @@ class NARAE_API Adam : public Optimizer {
 /// Adam with decoupled weight decay (Loshchilov and Hutter 2019).
 class NARAE_API AdamW : public Optimizer {
  public:
-  AdamW(ParameterGroups parameters, const AdamWOptions& options = {});
+  explicit AdamW(const ParameterGroups& parameters, const AdamWOptions& options = {});
 
  private:
   [[nodiscard]] Next next(const Update& at) const override;

@@ -31,6 +31,14 @@ Tensor guard_of(const Tensor& squared_norm, const Tensor& loss) {
   return cast(is_finite(total), DType::f32);
 }
 
+// Runs the update; the loss and the norm are computed with it.
+void commit(std::span<const Assignment> assignments, const Tensor& guard, const Tensor& loss, StepResult& result) {
+  const std::array<Tensor, 2> also = {result.squared_norm, loss};
+  UpdateResult outcome = update(assignments, guard, std::span(also).first(loss.defined() ? 2 : 1));
+  result.applied = outcome.applied;
+  result.first_non_finite = std::move(outcome.first_non_finite);
+}
+
 std::string describe(DType dtype, const Shape& shape) {
   return std::string(name_of(dtype)) + " " + to_string(shape);
 }
@@ -42,9 +50,9 @@ double StepResult::gradient_norm() const {
   return std::sqrt(squared_norm.item());
 }
 
-Optimizer::Optimizer(const std::string& name, ParameterGroups groups, const Common& common,
+Optimizer::Optimizer(std::string name, const ParameterGroups& groups, const Common& common,
                      std::vector<StateSlot> slots)
-    : name_(name), common_(common), slots_(std::move(slots)) {
+    : name_(std::move(name)), common_(common), slots_(std::move(slots)) {
   const auto require = [&](double value, const char* what) {
     if (!(value >= 0)) throw Error(name_ + ": " + what + " must not be negative, but is " + std::to_string(value));
   };
@@ -90,13 +98,17 @@ void Optimizer::name_parameters() {
   }
 }
 
-Optimizer::Parameter& Optimizer::parameter_of(const Tensor& variable) {
+const Optimizer::Parameter& Optimizer::parameter_of(const Tensor& variable) const {
   const auto found = numbers_.find(variable.node());
   if (found == numbers_.end()) {
     throw Error(name_ + ": a gradient by '" + variable.name() + "' of shape " + to_string(variable.shape()) +
                 ", which is not among the parameters");
   }
   return parameters_[found->second];
+}
+
+Optimizer::Parameter& Optimizer::parameter_of(const Tensor& variable) {
+  return const_cast<Parameter&>(std::as_const(*this).parameter_of(variable));
 }
 
 Gradients Optimizer::clipped(const Gradients& gradients) const {
@@ -119,43 +131,84 @@ Optimizer::Next Optimizer::next_of(const Parameter& p, const Tensor& gradient) c
                .step = p.step + 1});
 }
 
-StepResult Optimizer::step(Gradients gradients) {
+void Optimizer::check(const Gradients& gradients, double weight) const {
   if (gradients.size() == 0 || gradients.size() != gradients.variables.size()) {
     throw Error(name_ + ": " + std::to_string(gradients.size()) + " gradients of " +
                 std::to_string(gradients.variables.size()) + " variables");
   }
+  if (!(weight > 0 && std::isfinite(weight))) {
+    throw Error(name_ + ": the weight of gradients must be positive, but is " + std::to_string(weight));
+  }
+  std::set<const Node*> seen;
+  for (const Tensor& variable : gradients.variables) {
+    static_cast<void>(parameter_of(variable));
+    if (!seen.insert(variable.node()).second) throw Error(name_ + ": two gradients by '" + variable.name() + "'");
+  }
+  if (accumulated_ > 0 && !std::ranges::equal(accumulated_variables_, gradients.variables, {}, {}, &Tensor::node)) {
+    throw Error(name_ + ": the parts of one update must be gradients of the same variables in the same order");
+  }
+}
+
+// The weighted mean of these gradients and the accumulated ones.
+Gradients Optimizer::mean_with(Gradients gradients, double weight) {
+  if (accumulated_ == 0) return gradients;
+  for (std::size_t i = 0; i < gradients.size(); ++i) {
+    const Tensor& sum = parameter_of(gradients.variables[i]).sum;
+    gradients.values[i] = (sum + weight * gradients.values[i]) * (1 / (accumulated_ + weight));
+  }
+  return gradients;
+}
+
+StepResult Optimizer::accumulate(Gradients gradients, double weight) {
+  check(gradients, weight);
   StepResult result;
   result.squared_norm = squared_norm(gradients);
   const Tensor guard = guard_of(result.squared_norm, gradients.of);
   std::vector<Assignment> assignments;
+  for (std::size_t i = 0; i < gradients.size(); ++i) {
+    Parameter& p = parameter_of(gradients.variables[i]);
+    if (!p.sum.defined()) {
+      p.sum = variable(Array::zeros(p.value.dtype(), p.value.shape()),
+                       {.name = p.name + ".accumulated", .trainable = false});
+    }
+    const Tensor part = weight * gradients.values[i];
+    assignments.push_back({p.sum, accumulated_ == 0 ? part : p.sum + part});
+  }
+  gradients.values.clear();
+  commit(assignments, guard, gradients.of, result);
+  if (!result.applied) return result;
+  accumulated_ += weight;
+  accumulated_variables_.clear();
+  for (const Tensor& variable : gradients.variables) accumulated_variables_.push_back(variable.node());
+  return result;
+}
+
+StepResult Optimizer::step(Gradients gradients, double weight) {
+  check(gradients, weight);
+  StepResult result;
+  const Tensor of = gradients.of;
+  std::vector<Assignment> assignments;
   std::vector<Parameter*> updated;
+  Tensor guard;
   {
     // The gradients are let go of before the plan is made: what nobody holds need not outlive its use.
-    const Gradients own = clipped(gradients);
-    gradients.values.clear();
+    Gradients mean = mean_with(std::move(gradients), weight);
+    result.squared_norm = squared_norm(mean);
+    guard = guard_of(result.squared_norm, of);
+    const Gradients own = clipped(mean);
+    mean.values.clear();
     for (std::size_t i = 0; i < own.size(); ++i) {
       Parameter& p = parameter_of(own.variables[i]);
-      if (std::ranges::find(updated, &p) != updated.end()) {
-        throw Error(name_ + ": two gradients by '" + p.name + "'");
-      }
       updated.push_back(&p);
       Next next = next_of(p, own[i]);
       assignments.push_back({p.value, std::move(next.value)});
       for (std::size_t k = 0; k < p.state.size(); ++k) assignments.push_back({p.state[k], std::move(next.state[k])});
     }
   }
-  UpdateResult outcome;
-  if (gradients.of.defined()) {
-    const std::array<Tensor, 2> also = {gradients.of, result.squared_norm};
-    outcome = update(assignments, guard, also);
-  } else {
-    const std::array<Tensor, 1> also = {result.squared_norm};
-    outcome = update(assignments, guard, also);
-  }
-  result.applied = outcome.applied;
-  result.first_non_finite = std::move(outcome.first_non_finite);
-  if (result.applied)
-    for (Parameter* p : updated) ++p->step;
+  commit(assignments, guard, of, result);
+  if (!result.applied) return result;
+  for (Parameter* p : updated) ++p->step;
+  accumulated_ = 0;
   return result;
 }
 
@@ -214,6 +267,7 @@ void Optimizer::load_state_dict(const StateDict& state) {
   if (!wrong.empty()) throw Error(name_ + ": the saved state does not fit; nothing was loaded" + wrong);
 
   if (!assignments.empty()) update(assignments);
+  accumulated_ = 0;
   for (std::size_t i = 0; i < parameters_.size(); ++i) parameters_[i].step = steps->values<std::int64_t>()[i];
 }
 

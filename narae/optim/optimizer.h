@@ -56,9 +56,16 @@ class NARAE_API Optimizer {
   Optimizer& operator=(const Optimizer&) = delete;
   virtual ~Optimizer() = default;
 
-  /// One update. Parameters without a gradient stay as they are. Throws Error for the gradient of something that is not
-  /// a parameter of this optimiser.
-  StepResult step(Gradients gradients);
+  /// One update. Parameters without a gradient stay as they are. After `accumulate`, it is made from the mean of all
+  /// gradients since the last update, weighted by `weight` (positive; without accumulated gradients it has no effect).
+  /// Throws Error for the gradient of something that is not a parameter of this optimiser.
+  StepResult step(Gradients gradients, double weight = 1);
+
+  /// Computes the gradients of one part of a large batch and adds them, `weight` times (for a mean loss: the samples of
+  /// the part), to what the next `step` takes; the last part goes to `step`. The sums take memory like one more set of
+  /// parameters. When something is not finite, nothing is added. Throws Error, besides what `step` throws, when the
+  /// parts of one update are gradients of different variables.
+  StepResult accumulate(Gradients gradients, double weight = 1);
 
   [[nodiscard]] double lr() const { return common_.lr; }
   void set_lr(double lr) { common_.lr = lr; }
@@ -72,6 +79,7 @@ class NARAE_API Optimizer {
   /// ("features.0.weight.momentum_buffer").
   [[nodiscard]] StateDict state_dict() const;
   /// Throws one Error that lists everything missing, unexpected, misshapen or mistyped, before anything is changed.
+  /// Accumulated gradients are let go of.
   void load_state_dict(const StateDict& state);
   void load_state_dict(const std::map<std::string, Array>& state);
 
@@ -105,7 +113,7 @@ class NARAE_API Optimizer {
   };
 
   /// Throws Error for a negative rate or penalty, an empty list, a tensor that is no variable or one named twice.
-  Optimizer(const std::string& name, ParameterGroups groups, const Common& common, std::vector<StateSlot> slots);
+  Optimizer(std::string name, const ParameterGroups& groups, const Common& common, std::vector<StateSlot> slots);
   /// The update formula: the parameter's and its state's next values. Numbers in it are inputs at run time.
   [[nodiscard]] virtual Next next(const Update& at) const = 0;
 
@@ -115,12 +123,16 @@ class NARAE_API Optimizer {
     double lr_scale;
     std::optional<double> weight_decay;
     std::vector<Tensor> state;
+    Tensor sum = {};  ///< of gradients times weights; undefined until the first accumulation
     std::int64_t step = 0;
     std::string name;
   };
   void add(const Tensor& value, const ParameterGroup& group);
   void name_parameters();
+  [[nodiscard]] const Parameter& parameter_of(const Tensor& variable) const;
   [[nodiscard]] Parameter& parameter_of(const Tensor& variable);
+  void check(const Gradients& gradients, double weight) const;
+  [[nodiscard]] Gradients mean_with(Gradients gradients, double weight);
   [[nodiscard]] Gradients clipped(const Gradients& gradients) const;
   [[nodiscard]] Next next_of(const Parameter& parameter, const Tensor& gradient) const;
 
@@ -129,6 +141,8 @@ class NARAE_API Optimizer {
   std::vector<StateSlot> slots_;
   std::vector<Parameter> parameters_;
   std::unordered_map<const Node*, std::size_t> numbers_;
+  double accumulated_ = 0;  ///< sum of the weights since the last update
+  std::vector<const Node*> accumulated_variables_;
 };
 
 }  // namespace narae::optim

@@ -4,8 +4,8 @@
 
 namespace narae::optim {
 
-RMSprop::RMSprop(ParameterGroups parameters, const RMSpropOptions& o)
-    : Optimizer("RMSprop", std::move(parameters), {o.lr, o.weight_decay, o.l1, o.clip_norm, o.clip_value},
+RMSprop::RMSprop(const ParameterGroups& parameters, const RMSpropOptions& o)
+    : Optimizer("RMSprop", parameters, {o.lr, o.weight_decay, o.l1, o.clip_norm, o.clip_value},
                 [&o] {
                   std::vector<StateSlot> slots = {{"square_avg"}};
                   if (o.centered) slots.push_back({"grad_avg"});

@@ -20,7 +20,7 @@ struct RMSpropOptions {
 /// the mean gradient (Graves 2013).
 class NARAE_API RMSprop : public Optimizer {
  public:
-  RMSprop(ParameterGroups parameters, const RMSpropOptions& options = {});
+  explicit RMSprop(const ParameterGroups& parameters, const RMSpropOptions& options = {});
 
  private:
   [[nodiscard]] Next next(const Update& at) const override;

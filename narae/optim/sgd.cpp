@@ -4,8 +4,8 @@
 
 namespace narae::optim {
 
-SGD::SGD(ParameterGroups parameters, const SGDOptions& o)
-    : Optimizer("SGD", std::move(parameters), {o.lr, o.weight_decay, o.l1, o.clip_norm, o.clip_value},
+SGD::SGD(const ParameterGroups& parameters, const SGDOptions& o)
+    : Optimizer("SGD", parameters, {o.lr, o.weight_decay, o.l1, o.clip_norm, o.clip_value},
                 o.momentum == 0 ? std::vector<StateSlot>{} : std::vector<StateSlot>{{"momentum_buffer"}}),
       options_(o) {
   if (!(o.momentum >= 0)) throw Error("SGD: the momentum must not be negative");

@@ -19,7 +19,7 @@ struct SGDOptions {
 /// (Sutskever et al. 2013, in PyTorch's form).
 class NARAE_API SGD : public Optimizer {
  public:
-  SGD(ParameterGroups parameters, const SGDOptions& options = {});
+  explicit SGD(const ParameterGroups& parameters, const SGDOptions& options = {});
 
  private:
   [[nodiscard]] Next next(const Update& at) const override;

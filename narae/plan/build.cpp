@@ -164,7 +164,7 @@ class Builder {
       draft.step.kernel = kernel_for(v);
       draft.step.late = value.late;
       draft.step.name = step_name(value);
-      draft.step.module = value.module;
+      draft.step.node = value.node;
       for (const int input : value.inputs) {
         draft.inputs.push_back(result_storage(input, 0));
         draft.step.bytes += static_cast<double>(at(draft.inputs.back()).bytes);
@@ -266,8 +266,17 @@ class Builder {
     const Draft& draft = drafts_[static_cast<std::size_t>(producer)];
     if (p_.guard >= 0 && !draft.step.late) return false;
     if (at(target).last > producer) return false;
-    const bool reads_it = std::find(draft.inputs.begin(), draft.inputs.end(), target) != draft.inputs.end();
-    return !reads_it || draft.step.kernel.in_place;
+    return may_overwrite(draft, target);
+  }
+
+  // Whether a result of the step may be written over storage `s`, as far as the step's own reading goes.
+  [[nodiscard]] bool may_overwrite(const Draft& draft, int s) const {
+    const std::vector<int>& allowed = draft.step.kernel.in_place;
+    for (std::size_t i = 0; i < draft.inputs.size(); ++i) {
+      if (root_of(draft.inputs[i]) != s) continue;
+      if (std::find(allowed.begin(), allowed.end(), static_cast<int>(i)) == allowed.end()) return false;
+    }
+    return true;
   }
 
   void run_early_copies_first() {
@@ -305,7 +314,7 @@ class Builder {
     shared_with_.resize(storages_.size(), -1);
     for (std::size_t d = 0; d < drafts_.size(); ++d) {
       const Draft& draft = drafts_[d];
-      if (!draft.step.kernel.in_place) continue;
+      if (draft.step.kernel.in_place.empty()) continue;
       std::vector<int> taken;
       for (const int r : draft.results) {
         if (at(r).place != Slot::Place::arena || at(r).pinned) continue;
@@ -317,6 +326,7 @@ class Builder {
           if (at(input).last != static_cast<int>(d) || std::find(taken.begin(), taken.end(), root) != taken.end())
             continue;
           if (std::find(draft.results.begin(), draft.results.end(), root) != draft.results.end()) continue;
+          if (!may_overwrite(draft, root)) continue;
           shared_with_[static_cast<std::size_t>(r)] = root;
           at(root).last = std::max(at(root).last, at(r).last);
           taken.push_back(root);
@@ -326,8 +336,10 @@ class Builder {
     }
   }
 
+  // The storage whose memory `s` takes over, or itself.
   [[nodiscard]] int root_of(int s) const {
-    while (shared_with_[static_cast<std::size_t>(s)] >= 0) s = shared_with_[static_cast<std::size_t>(s)];
+    while (static_cast<std::size_t>(s) < shared_with_.size() && shared_with_[static_cast<std::size_t>(s)] >= 0)
+      s = shared_with_[static_cast<std::size_t>(s)];
     return s;
   }
 
@@ -374,7 +386,10 @@ class Builder {
   void make_slots() {
     for (Draft& draft : drafts_) {
       for (const int s : draft.inputs) draft.step.inputs.push_back(static_cast<std::uint32_t>(slot_of(s)));
-      for (const int s : draft.results) draft.step.results.push_back(static_cast<std::uint32_t>(slot_of(s)));
+      for (const int s : draft.results) {
+        draft.step.results.push_back(static_cast<std::uint32_t>(slot_of(s)));
+        draft.step.stores = draft.step.stores || at(s).place == Slot::Place::argument;
+      }
       plan_->steps.push_back(std::move(draft.step));
     }
   }
@@ -415,6 +430,7 @@ std::vector<std::vector<int>> arguments_of_outputs(const Program& program) {
 
 std::shared_ptr<const Plan> build_plan(Program program, const PlanOptions& options) {
   std::vector<std::vector<int>> output_arguments = arguments_of_outputs(program);
+  std::vector<std::vector<int>> output_sources = std::move(program.output_sources);
 #ifndef NDEBUG
   verify(program, "capture");
 #endif
@@ -426,6 +442,7 @@ std::shared_ptr<const Plan> build_plan(Program program, const PlanOptions& optio
   }
   const auto plan = std::const_pointer_cast<Plan>(Builder(std::move(program), options).run());
   plan->output_arguments = std::move(output_arguments);
+  plan->output_sources = std::move(output_sources);
   return plan;
 }
 

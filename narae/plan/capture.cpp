@@ -2,21 +2,22 @@
 
 #include <algorithm>
 #include <bit>
+#include <limits>
 #include <string>
+#include <utility>
 
 #include "narae/core/error.h"
+#include "narae/core/threads.h"
 #include "narae/graph/leaves.h"
 #include "narae/graph/node_map.h"
 
 namespace narae::plan {
 namespace {
 
+// First words of the parts of a key; operators start with their address, a multiple of 8.
 constexpr std::uint64_t leaf_mark = 0x1eaf;
-
-struct Frame {
-  Node* node;
-  std::uint32_t next;
-};
+constexpr std::uint64_t section_mark = std::uint64_t{0x5ec} << 48;
+constexpr std::uint64_t store_mark = std::uint64_t{1} << 63;
 
 [[noreturn]] void fail_stale(const Node* node) {
   throw Error("eval: the recipe reads variable '" + node->variable->name + "' as it was at version " +
@@ -48,8 +49,8 @@ class Walk {
       visit(request_.guard.read());
       ++request_.guard.read()->uses;
     }
-    for (std::size_t i = 0; i < effects_.size(); ++i) {  // NOLINT(modernize-loop-convert): visiting may find more
-      const Effect e = effects_[i];
+    for (std::size_t i = 0; i < c_.effects.size(); ++i) {  // NOLINT(modernize-loop-convert): visiting may find more
+      const Effect e = c_.effects[i];
       if (e.variable->alive && e.number > e.variable->stored) visit(e.version);
     }
     finish();
@@ -59,8 +60,8 @@ class Walk {
   void visit(Node* root) {
     if (root->visit == epoch_) return;
     open(root);
-    while (!stack_.empty()) {
-      Frame& frame = stack_.back();
+    while (!c_.open.empty()) {
+      Capture::Frame& frame = c_.open.back();
       Node* node = frame.node;
       if (frame.next < node->input_count) {
         Node* input = node->inputs()[frame.next++];
@@ -68,7 +69,7 @@ class Walk {
         ++input->uses;
         continue;
       }
-      stack_.pop_back();
+      c_.open.pop_back();
       close(node);
     }
   }
@@ -80,19 +81,15 @@ class Walk {
     if (is_leaf(node)) {
       close_leaf(node);
     } else {
-      stack_.push_back({node, 0});
+      c_.open.push_back({node, 0});
     }
   }
 
   void close_leaf(Node* node) {
     node->index = static_cast<std::uint32_t>(c_.order.size());
     c_.order.push_back(node);
-    const bool scalar = node->op == &scalar_op;
     const bool version = node->op == &version_op;
-    c_.key.push_back(leaf_mark | (std::uint64_t{scalar} << 16) | (std::uint64_t{version} << 17) |
-                     (static_cast<std::uint64_t>(node->dtype) << 24) |
-                     (static_cast<std::uint64_t>(node->shape.rank()) << 32));
-    for (const std::int64_t extent : node->shape) c_.key.push_back(static_cast<std::uint64_t>(extent));
+    write_leaf(node);
     if (version) {
       // Versions of one variable share one argument (only one version can be stored at a time).
       node->variable->stamp = epoch_;
@@ -101,40 +98,45 @@ class Walk {
     c_.arguments.push_back(node);
   }
 
+  void write_leaf(const Node* node) {
+    const bool scalar = node->op == &scalar_op;
+    const bool version = node->op == &version_op;
+    c_.key.write(leaf_mark | (std::uint64_t{scalar} << 16) | (std::uint64_t{version} << 17) |
+                 (static_cast<std::uint64_t>(node->dtype) << 24) |
+                 (static_cast<std::uint64_t>(node->shape.rank()) << 32));
+    for (const std::int64_t extent : node->shape) c_.key.write(static_cast<std::uint64_t>(extent));
+  }
+
   void close(Node* node) {
     node->index = static_cast<std::uint32_t>(c_.order.size());
     c_.order.push_back(node);
     const auto inputs = node->inputs();
     const Attributes attributes = node->attributes();
     std::uint64_t* word =
-        reserve(2 + static_cast<std::size_t>(node->shape.rank()) + attributes.size() + (inputs.size() + 1) / 2);
-    *word++ = reinterpret_cast<std::uint64_t>(node->op);
-    *word++ = (static_cast<std::uint64_t>(node->dtype) << 56) | (static_cast<std::uint64_t>(node->shape.rank()) << 48) |
-              (static_cast<std::uint64_t>(attributes.size()) << 32) | inputs.size();
-    for (const std::int64_t extent : node->shape) *word++ = static_cast<std::uint64_t>(extent);
-    for (const std::int64_t attribute : attributes) *word++ = static_cast<std::uint64_t>(attribute);
+        c_.key.reserve(2 + static_cast<std::size_t>(node->shape.rank()) + attributes.size() + (inputs.size() + 1) / 2);
+    std::uint64_t hash = 0;
+    const auto write = [&](std::uint64_t w) {
+      *word++ = w;
+      hash = Key::step(hash, w);
+    };
+    write(reinterpret_cast<std::uint64_t>(node->op));
+    write((static_cast<std::uint64_t>(node->dtype) << 56) | (static_cast<std::uint64_t>(node->shape.rank()) << 48) |
+          (static_cast<std::uint64_t>(attributes.size()) << 32) | inputs.size());
+    for (const std::int64_t extent : node->shape) write(static_cast<std::uint64_t>(extent));
+    for (const std::int64_t attribute : attributes) write(static_cast<std::uint64_t>(attribute));
     for (std::size_t i = 0; i < inputs.size(); i += 2) {
       const std::uint64_t second = i + 1 < inputs.size() ? inputs[i + 1]->index : 0;
-      *word++ = (static_cast<std::uint64_t>(inputs[i]->index) << 32) | second;
+      write((static_cast<std::uint64_t>(inputs[i]->index) << 32) | second);
     }
+    c_.key.mix(hash);
     if (node->op == &version_op) c_.versions.push_back(node);
     if (node->extra != nullptr) {
-      effects_.insert(effects_.end(), node->extra->effects.begin(), node->extra->effects.end());
+      c_.effects.insert(c_.effects.end(), node->extra->effects.begin(), node->extra->effects.end());
     }
   }
 
-  // Room for n more words of the key.
-  std::uint64_t* reserve(std::size_t n) {
-    auto& key = c_.key;
-    const std::size_t used = key.size();
-    if (used + n > key.capacity()) key.reserve(2 * (used + n));
-    key.resize(used + n);
-    return key.data() + used;
-  }
-
+  // What is asked of the recipe: four sections, each behind a word that says which it is and how long.
   void finish() {
-    auto& key = c_.key;
-    key.push_back(~std::uint64_t{0});
     for (const Tensor& target : request_.targets) target.read()->uses = ~std::uint32_t{0};
     for (Node* node : c_.order) {
       const bool computable =
@@ -142,24 +144,27 @@ class Walk {
       const bool wanted = node->uses == ~std::uint32_t{0};
       if (!computable || !(wanted || node->references.load(std::memory_order_relaxed) > node->uses)) continue;
       c_.outputs.push_back(node);
-      key.push_back(node->index);
     }
+    write_section(1, c_.outputs.size());
+    for (const Node* node : c_.outputs) c_.key.write(node->index);
     std::sort(c_.versions.begin(), c_.versions.end(),
               [](const Node* a, const Node* b) { return a->version < b->version; });
-    key.push_back(~std::uint64_t{0} - 1);
-    for (const Node* version : c_.versions)
-      key.push_back((std::uint64_t{slot_of(version->variable)} << 32) | version->index);
-    key.push_back(~std::uint64_t{0} - 2);
-    for (const Assignment& a : request_.assignments) {
-      key.push_back((std::uint64_t{slot_of(a.variable.node()->variable)} << 32) | a.value.read()->index);
-    }
-    if (request_.guard.defined()) {
-      c_.guard = request_.guard.read();
-      key.push_back(c_.guard->index);
-    }
-    std::uint64_t h = key.size();
-    for (const std::uint64_t word : key) h = std::rotl((h ^ word) * 0x9E3779B97F4A7C15ULL, 29);
-    c_.hash = h;
+    write_section(2, c_.versions.size());
+    for (const Node* version : c_.versions) write_store(version->variable, version);
+    write_section(3, request_.assignments.size());
+    for (const Assignment& a : request_.assignments) write_store(a.variable.node()->variable, a.value.read());
+    if (request_.guard.defined()) c_.guard = request_.guard.read();
+    write_section(4, c_.guard == nullptr ? 0 : 1);
+    if (c_.guard != nullptr) c_.key.write(c_.guard->index);
+    // Kernels are made for a number of threads.
+    c_.key.write(static_cast<std::uint64_t>(thread_count()));
+  }
+
+  void write_section(std::uint64_t kind, std::size_t length) { c_.key.write(section_mark | (kind << 60) | length); }
+
+  void write_store(Variable* to, const Node* value) {
+    const std::uint64_t slot = slot_of(to);  // may write a leaf
+    c_.key.write(store_mark | (slot << 32) | value->index);
   }
 
   // The argument that is the variable's storage, whether or not the recipe reads it.
@@ -168,8 +173,7 @@ class Walk {
       v->stamp = epoch_;
       v->slot = static_cast<std::uint32_t>(c_.arguments.size());
       c_.arguments.push_back(v->current);
-      c_.key.push_back(leaf_mark | (std::uint64_t{1} << 17) | (static_cast<std::uint64_t>(v->current->dtype) << 24));
-      for (const std::int64_t extent : v->current->shape) c_.key.push_back(static_cast<std::uint64_t>(extent));
+      write_leaf(v->current);
     }
     return v->slot;
   }
@@ -177,8 +181,6 @@ class Walk {
   const detail::EvaluationRequest& request_;
   Capture& c_;
   std::uint64_t epoch_ = 0;
-  std::vector<Frame> stack_;
-  std::vector<Effect> effects_;
 };
 
 // A node as a value, with its inputs still to be filled in.
@@ -190,9 +192,47 @@ Value value_of(const Node* node) {
   value.attributes.assign(node->attributes().begin(), node->attributes().end());
   if (node->op->results > 1) {
     const std::span<const Node* const> inputs(node->inputs().data(), node->input_count);
-    for (int k = 0; k < node->op->results; ++k) value.results.push_back(node->op->infer(inputs, node->attributes(), k));
+    for (int k = 0; k < node->op->results; ++k) {
+      value.results.push_back(node->op->infer(inputs, node->attributes(), k));
+      if (!value.results.back().shape.countable()) {
+        throw Error(std::string(node->op->name) + ": result " + std::to_string(k + 1) + " would have shape " +
+                    narae::to_string(value.results.back().shape) + "; a tensor has at most 2^59 elements");
+      }
+    }
   }
   return value;
+}
+
+// For each output, the arguments and other outputs that gradients flow into from it without passing another one.
+std::vector<std::vector<int>> sources_of_outputs(const Capture& c) {
+  constexpr int inside = std::numeric_limits<int>::min();
+  std::vector<int> number(c.order.size(), inside);  // arguments and outputs, as they are named in the result
+  for (std::size_t a = 0; a < c.arguments.size(); ++a) {
+    const Node* leaf = c.arguments[a];
+    if (leaf->index < c.order.size() && c.order[leaf->index] == leaf) number[leaf->index] = static_cast<int>(a);
+  }
+  for (std::size_t o = 0; o < c.outputs.size(); ++o) number[c.outputs[o]->index] = -1 - static_cast<int>(o);
+  std::vector<std::vector<int>> result;
+  std::vector<std::size_t> seen(c.order.size(), c.outputs.size());
+  std::vector<Node*> stack;
+  for (std::size_t o = 0; o < c.outputs.size(); ++o) {
+    auto& found = result.emplace_back();
+    const auto push_inputs = [&](Node* node) {
+      if (node->op->stops_gradient || node->op == &version_op) return;
+      for (Node* input : node->inputs())
+        if (std::exchange(seen[input->index], o) != o) stack.push_back(input);
+    };
+    push_inputs(c.outputs[o]);
+    while (!stack.empty()) {
+      Node* node = stack.back();
+      stack.pop_back();
+      if (number[node->index] != inside)
+        found.push_back(number[node->index]);
+      else
+        push_inputs(node);
+    }
+  }
+  return result;
 }
 
 Argument::Kind kind_of(const Node* node) {
@@ -202,6 +242,13 @@ Argument::Kind kind_of(const Node* node) {
 
 }  // namespace
 
+void Key::grow(std::size_t needed) {
+  capacity_ = std::max<std::size_t>(1024, 2 * needed);
+  auto words = std::make_unique_for_overwrite<std::uint64_t[]>(capacity_);
+  std::copy_n(words_.get(), size_, words.get());
+  words_ = std::move(words);
+}
+
 void Capture::clear() {
   key.clear();
   order.clear();
@@ -209,6 +256,8 @@ void Capture::clear() {
   outputs.clear();
   versions.clear();
   guard = nullptr;
+  open.clear();
+  effects.clear();
 }
 
 void capture(const detail::EvaluationRequest& request, Capture& result) {
@@ -241,6 +290,7 @@ Program to_program(const Capture& c, const detail::EvaluationRequest& request) {
       continue;
     }
     Value value = value_of(node);
+    value.node = static_cast<int>(node->index);
     for (const Node* input : node->inputs()) value.inputs.push_back(value_of_index[input->index]);
     value_of_index[node->index] = static_cast<int>(program.values.size());
     program.values.push_back(std::move(value));
@@ -256,6 +306,7 @@ Program to_program(const Capture& c, const detail::EvaluationRequest& request) {
     store(static_cast<int>(a.variable.node()->variable->slot), number(a.value.read()));
   }
   if (c.guard != nullptr) program.guard = number(c.guard);
+  program.output_sources = sources_of_outputs(c);
   return program;
 }
 
@@ -263,11 +314,11 @@ std::vector<int> append_recipe(Program& program, std::span<const Tensor> results
                                std::span<const int> inputs) {
   NodeMap numbers;
   for (std::size_t i = 0; i < placeholders.size(); ++i) numbers.insert(placeholders[i].node(), inputs[i]);
-  std::vector<Frame> stack;
+  std::vector<Capture::Frame> stack;
   for (const Tensor& result : results) {
     if (numbers.find(result.node()) == NodeMap::none) stack.push_back({result.node(), 0});
     while (!stack.empty()) {
-      Frame& frame = stack.back();
+      Capture::Frame& frame = stack.back();
       Node* node = frame.node;
       if (frame.next < node->input_count) {
         Node* input = node->inputs()[frame.next++];

@@ -2,9 +2,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
 #include <utility>
 
+#include "narae/core/error.h"
 #include "narae/core/log.h"
 #include "narae/graph/eval.h"
 #include "narae/graph/grad.h"
@@ -25,36 +25,66 @@ PlanOptions& options() {
 
 thread_local std::shared_ptr<const Plan> last;
 
-// Whether gradients may still be asked for through `output` when this evaluation is over: it reads trainable
-// variables and none of them takes a new value.
-bool stays_differentiable(const std::vector<Tensor>& variables, const detail::EvaluationRequest& request) {
-  if (variables.empty()) return false;
-  return std::none_of(request.assignments.begin(), request.assignments.end(), [&](const Assignment& a) {
-    return std::any_of(variables.begin(), variables.end(),
-                       [&](const Tensor& v) { return v.node()->variable == a.variable.node()->variable; });
-  });
+// Which of the captured nodes depend on a variable that the request assigns.
+std::vector<bool> reach_assigned(const Capture& c, const detail::EvaluationRequest& request) {
+  std::vector<bool> reaches(c.order.size(), false);
+  if (request.assignments.empty()) return reaches;
+  const std::uint64_t stamp = detail::next_visit();
+  for (const Assignment& a : request.assignments) a.variable.node()->variable->stamp = stamp;
+  const auto is_assigned = [&](const Variable* v) { return v->stamp == stamp; };
+  for (std::size_t i = 0; i < c.order.size(); ++i) {
+    const Node* node = c.order[i];
+    if (node->op == &version_op) {
+      reaches[i] = is_assigned(node->variable);
+    } else if (node->computed()) {
+      reaches[i] = node->extra != nullptr && node->extra->listed &&
+                   std::any_of(node->extra->depends_on.begin(), node->extra->depends_on.end(), is_assigned);
+    } else {
+      const auto inputs = node->inputs();
+      reaches[i] = std::any_of(inputs.begin(), inputs.end(), [&](const Node* n) { return reaches[n->index]; });
+    }
+  }
+  return reaches;
+}
+
+// The vector-Jacobian products of `outputs` with cotangents whose values nobody asks for.
+std::vector<Tensor> gradient_recipes(std::span<const Tensor> outputs, std::span<const Tensor> variables) {
+  std::vector<Tensor> cotangents;
+  for (const Tensor& output : outputs) {
+    cotangents.emplace_back(NodeRef::adopt(detail::create_node(data_op, {output.dtype(), output.shape()}, {}, {})));
+  }
+  return vjp(outputs, cotangents, variables);
 }
 
 // A value that is asked for before its gradient (a loss that is printed, the fake picture in the judge's step): its
 // gradient's recipe is written, so that the values which it reads count as asked for and are kept. Computing the
-// gradient later does not repeat the forward computation.
-std::vector<std::vector<Tensor>> keep_for_gradients(const Capture& c, const detail::EvaluationRequest& request) {
-  std::vector<std::vector<Tensor>> kept;
-  if (!gradients_enabled()) return kept;
+// gradient later does not repeat the forward computation. Outputs that depend on a variable which takes a new value
+// can't be differentiated afterwards.
+std::vector<Tensor> keep_for_gradients(const Capture& c, const detail::EvaluationRequest& request) {
+  if (!gradients_enabled()) return {};
+  std::vector<Tensor> outputs;
   for (Node* node : c.outputs) {
-    if (!is_floating(node->dtype) || node->backward || node->differentiated) continue;
-    const std::vector<Tensor> output = {Tensor(NodeRef::share(node))};
-    const std::vector<Tensor> variables = trainable_variables_of(output[0]);
-    if (!stays_differentiable(variables, request)) continue;
-    const std::vector<Tensor> cotangent = {
-        Tensor(NodeRef::adopt(detail::create_node(data_op, {node->dtype, node->shape}, {}, {})))};
-    try {
-      kept.push_back(vjp(output, cotangent, variables));
-    } catch (const Error&) {
-      // Not differentiable: then nothing needs to be kept for it.
-    }
-    node->differentiated = false;  // the user has not asked yet
+    if (is_floating(node->dtype) && !node->backward && !node->differentiated)
+      outputs.emplace_back(NodeRef::share(node));
   }
+  if (outputs.empty()) return {};
+  const std::vector<bool> assigned = reach_assigned(c, request);
+  std::erase_if(outputs, [&](const Tensor& output) { return assigned[output.node()->index]; });
+  const std::vector<Tensor> variables = detail::trainable_versions_of(outputs);
+  if (variables.empty()) return {};
+  std::vector<Tensor> kept;
+  try {
+    kept = gradient_recipes(outputs, variables);
+  } catch (const Error&) {
+    // One of them is not differentiable: then nothing needs to be kept for that one.
+    for (const Tensor& output : outputs) {
+      try {
+        for (Tensor& gradient : gradient_recipes(std::span(&output, 1), variables)) kept.push_back(std::move(gradient));
+      } catch (const Error&) {  // NOLINT(bugprone-empty-catch): see above
+      }
+    }
+  }
+  for (const Tensor& output : outputs) output.node()->differentiated = false;  // the user has not asked yet
   return kept;
 }
 
@@ -78,19 +108,21 @@ void count_recomputed(const Capture& c) {
 }
 
 std::shared_ptr<const Plan> plan_for(const Capture& c, const detail::EvaluationRequest& request) {
-  std::shared_ptr<const Plan> plan = plan_cache().find(c.hash, c.key);
+  std::shared_ptr<const Plan> plan = plan_cache().find(c.key.hash(), c.key.words());
   if (plan) {
-    if (debug_level() >= 1) log_line(fmt::format("narae: plan hit {:016x}, {} steps", c.hash, plan->steps.size()));
+    if (debug_level() >= 1)
+      log_line(fmt::format("narae: plan hit {:016x}, {} steps", c.key.hash(), plan->steps.size()));
     return plan;
   }
-  if (debug_level() >= 1) log_line(fmt::format("narae: plan miss {:016x}: {}", c.hash, plan_cache().explain(c.key)));
+  if (debug_level() >= 1)
+    log_line(fmt::format("narae: plan miss {:016x}: {}", c.key.hash(), plan_cache().explain(c.key.words())));
   plan = build_plan(to_program(c, request), options());
-  plan_cache().insert(c.hash, c.key, plan);
+  plan_cache().insert(c.key.hash(), c.key.words(), plan);
   ++detail::mutable_engine_counts().plans_built;
   if (debug_level() >= 2) {
     std::size_t outputs = 0;
     for (const std::size_t bytes : plan->buffers) outputs += bytes;
-    log_line(fmt::format("narae: plan {:016x}: {} nodes, {} steps, arena {} bytes, outputs {} bytes", c.hash,
+    log_line(fmt::format("narae: plan {:016x}: {} nodes, {} steps, arena {} bytes, outputs {} bytes", c.key.hash(),
                          c.order.size(), plan->steps.size(), plan->arena_bytes, outputs));
   }
   if (debug_level() >= 4) log_line(plan->text);
@@ -108,6 +140,39 @@ void add_dependencies(const Node* leaf, std::uint64_t stamp, std::vector<Variabl
     for (Variable* v : leaf->extra->depends_on) add(v);
 }
 
+void add_origin(Origins& origins, std::uint64_t id) {
+  if (std::find(origins.ids.begin(), origins.ids.end(), id) != origins.ids.end()) return;
+  if (origins.ids.size() == Origins::most)
+    origins.more = true;
+  else
+    origins.ids.push_back(id);
+}
+
+// A node that an output was computed from, and what that came from itself.
+void add_origins(Origins& origins, const Node& source) {
+  if (!is_floating(source.dtype) || source.op == &scalar_op) return;
+  if (source.op == &version_op) {
+    if (!source.variable->trainable) add_origin(origins, source.variable->id);
+    return;
+  }
+  add_origin(origins, source.sequence);
+  if (source.extra == nullptr) return;
+  for (const std::uint64_t id : source.extra->origins.ids) add_origin(origins, id);
+  origins.more = origins.more || source.extra->origins.more;
+}
+
+// Notes what a value came from, for the day when its recipe is gone.
+void note_origins(const Plan& plan, const Capture& c, std::size_t output) {
+  Node* node = c.outputs[output];
+  if (!is_floating(node->dtype)) return;
+  Origins& origins = detail::extra_of(node).origins;
+  origins.known = true;
+  for (const int source : plan.output_sources[output]) {
+    add_origins(origins, source >= 0 ? *c.arguments[static_cast<std::size_t>(source)]
+                                     : *c.outputs[static_cast<std::size_t>(-1 - source)]);
+  }
+}
+
 void hand_out(const Plan& plan, const Capture& c, const Execution& e, std::vector<Variable*>& dependencies) {
   for (std::size_t o = 0; o < c.outputs.size(); ++o) {
     Node* node = c.outputs[o];
@@ -118,6 +183,7 @@ void hand_out(const Plan& plan, const Capture& c, const Execution& e, std::vecto
       const std::uint64_t stamp = detail::next_visit();
       for (const int a : plan.output_arguments[o])
         add_dependencies(c.arguments[static_cast<std::size_t>(a)], stamp, dependencies);
+      note_origins(plan, c, o);
     }
     if (!dependencies.empty()) detail::keep_recipe(node, dependencies);
   }
@@ -159,34 +225,65 @@ void cancel(const Capture& c) {
   for (Node* version : c.versions) detail::drop_inputs(version);
 }
 
+// What one thread needs for an evaluation, kept so that a cached step allocates nothing.
+struct Workplace {
+  Capture c;
+  Execution e;
+  std::vector<Variable*> variables;
+  std::vector<NodeRef> held;  // what other threads must not free meanwhile
+};
+
+// Lets go of values and nodes however an evaluation ends.
+class Tidy {
+ public:
+  explicit Tidy(Workplace& at) : at_(at) {}
+  ~Tidy() {
+    at_.e.buffers.clear();
+    at_.held.clear();
+  }
+  Tidy(const Tidy&) = delete;
+  Tidy& operator=(const Tidy&) = delete;
+
+ private:
+  Workplace& at_;
+};
+
+// A kernel that fails half-way leaves some variables with their new values: there is no way back, so it must be said.
+void execute_or_explain(const Plan& plan, const Capture& c, Execution& e) {
+  try {
+    execute(plan, c, e);
+  } catch (const std::exception& failure) {
+    if (!e.storing) throw;
+    throw Error(
+        std::string(failure.what()) +
+        "; the update was broken off and variables may hold new and old values side by side: load a checkpoint");
+  }
+}
+
 UpdateResult evaluate(const detail::EvaluationRequest& request) {
-  thread_local Capture c;
-  thread_local Execution e;
-  thread_local std::vector<Variable*> variables;
+  thread_local Workplace workplace;
+  auto& [c, e, variables, held] = workplace;
+  const Tidy tidy(workplace);
   std::shared_ptr<const Plan> plan;
-  thread_local std::vector<NodeRef> held;  // what other threads must not free meanwhile
   {
     const std::lock_guard lock(detail::graph_mutex());
     capture(request, c);
-    const std::vector<std::vector<Tensor>> kept = keep_for_gradients(c, request);
+    const std::vector<Tensor> kept = keep_for_gradients(c, request);
     if (!kept.empty()) capture(request, c);
     if (c.outputs.empty() && c.versions.empty() && request.assignments.empty()) return {};
     count_recomputed(c);
     plan = plan_for(c, request);
-    held.clear();
     for (Node* node : c.arguments) held.push_back(NodeRef::share(node));
     for (Node* node : c.outputs) held.push_back(NodeRef::share(node));
     for (Node* node : c.versions) held.push_back(NodeRef::share(node));
   }
-  execute(*plan, c, e);
+  execute_or_explain(*plan, c, e);
   const std::lock_guard lock(detail::graph_mutex());
   hand_out(*plan, c, e, variables);
   if (e.applied)
     store(c, request, variables);
   else
     cancel(c);
-  e.buffers.clear();
-  held.clear();
   last = std::move(plan);
   return {e.applied, std::exchange(e.first_non_finite, {})};
 }

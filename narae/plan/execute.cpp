@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <mutex>
+#include <utility>
 
 #include "narae/core/error.h"
 #include "narae/core/log.h"
@@ -15,18 +17,28 @@
 namespace narae::plan {
 namespace {
 
-// Arenas are shared by all plans: an execution borrows the largest that is free.
+// Arenas are shared by all plans: an execution borrows the smallest that is large enough. When none is, the largest
+// gives way to a new one, so that there are no more arenas than executions at the same time.
 class Arenas {
  public:
   Buffer take(std::size_t bytes) {
+    Buffer outgrown;
     {
       const std::lock_guard lock(mutex_);
-      if (!free_.empty()) {
-        Buffer arena = std::move(free_.back());
+      const auto by_size = [](const Buffer& a, const Buffer& b) { return a.size() < b.size(); };
+      auto best = free_.end();
+      for (auto at = free_.begin(); at != free_.end(); ++at)
+        if (at->size() >= bytes && (best == free_.end() || by_size(*at, *best))) best = at;
+      const bool fits = best != free_.end();
+      if (!fits) best = std::max_element(free_.begin(), free_.end(), by_size);
+      if (best != free_.end()) {
+        std::swap(*best, free_.back());
+        outgrown = std::move(free_.back());
         free_.pop_back();
-        if (arena.size() >= bytes) return arena;
       }
+      if (fits) return outgrown;
     }
+    outgrown = {};  // before the new one is fetched
     return Buffer::allocate(bytes);
   }
   void give(Buffer arena) {
@@ -42,6 +54,23 @@ class Arenas {
 Arenas& arenas() {
   static auto* instance = new Arenas;
   return *instance;
+}
+
+// An arena for one execution, given back however that ends.
+class Lease {
+ public:
+  explicit Lease(std::size_t bytes) : arena_(arenas().take(bytes)) {}
+  ~Lease() { arenas().give(std::move(arena_)); }
+  Lease(const Lease&) = delete;
+  Lease& operator=(const Lease&) = delete;
+  [[nodiscard]] std::byte* data() const { return arena_.data(); }
+
+ private:
+  Buffer arena_;
+};
+
+std::string module_of(const Step& step, const Capture& capture) {
+  return step.node < 0 ? std::string() : module_path(capture.order[static_cast<std::size_t>(step.node)]->module);
 }
 
 void write_scalar(std::byte* to, const Node* leaf) {
@@ -89,8 +118,8 @@ struct Workspace {
 
 class Runner {
  public:
-  Runner(const Plan& plan, const Capture& capture, Workspace& w, Buffer& arena, std::span<const Buffer> buffers)
-      : plan_(plan), w_(w), arena_(arena) {
+  Runner(const Plan& plan, const Capture& capture, Workspace& w, std::byte* arena, std::span<const Buffer> buffers)
+      : plan_(plan), capture_(capture), w_(w), arena_(arena) {
     w_.pointers.resize(plan.slots.size());
     for (std::size_t i = 0; i < plan.slots.size(); ++i) {
       const Slot& slot = plan.slots[i];
@@ -103,7 +132,7 @@ class Runner {
           p = plan.constants.data() + slot.offset;
           break;
         case Slot::Place::arena:
-          p = arena.data() + slot.offset;
+          p = arena + slot.offset;
           break;
         case Slot::Place::output:
           p = buffers[slot.number].data();
@@ -112,7 +141,7 @@ class Runner {
     }
     for (std::size_t a = 0; a < plan.arguments.size(); ++a) {
       if (plan.arguments[a].kind == Argument::Kind::scalar) {
-        write_scalar(arena.data() + plan.scalar_offsets[a], capture.arguments[a]);
+        write_scalar(arena + plan.scalar_offsets[a], capture.arguments[a]);
       }
     }
   }
@@ -122,7 +151,7 @@ class Runner {
     w_.results.clear();
     for (const std::uint32_t s : step.inputs) w_.inputs.push_back(w_.pointers[s]);
     for (const std::uint32_t s : step.results) w_.results.push_back(w_.pointers[s]);
-    step.kernel.run({w_.inputs.data(), w_.results.data(), arena_.data() + step.scratch});
+    step.kernel.run({w_.inputs.data(), w_.results.data(), arena_ + step.scratch});
   }
 
   [[nodiscard]] bool guard() const {
@@ -136,7 +165,7 @@ class Runner {
       run(step);
       for (std::size_t k = 0; k < step.result_signatures.size(); ++k) {
         if (all_finite(w_.pointers[step.results[k]], step.result_signatures[k])) continue;
-        const std::string module = module_path(step.module);
+        const std::string module = module_of(step, capture_);
         return (module.empty() ? "" : module + ": ") + step.name;
       }
     }
@@ -149,21 +178,27 @@ class Runner {
   }
 
   const Plan& plan_;
+  const Capture& capture_;
   Workspace& w_;
-  Buffer& arena_;
+  std::byte* arena_;
 };
 
-void run_with_times(const Plan& plan, Runner& runner, bool& applied) {
+void run_with_times(const Plan& plan, const Capture& capture, Runner& runner, Execution& result) {
   using Clock = std::chrono::steady_clock;
   double total = 0;
+  bool checked = false;
   for (const Step& step : plan.steps) {
-    if (step.late && !(applied = runner.guard())) break;
+    if (step.late && !checked) {
+      checked = true;
+      if (!(result.applied = runner.guard())) break;
+    }
+    result.storing = result.storing || step.stores;
     const auto begin = Clock::now();
     runner.run(step);
     const double us = std::chrono::duration<double, std::micro>(Clock::now() - begin).count();
     total += us;
     log_line(fmt::format("narae: step {:9.1f} us {:7.1f} GFLOP/s {:7.2f} GB/s  {} {}", us,
-                         step.kernel.flops / us * 1e-3, step.bytes / us * 1e-3, step.name, module_path(step.module)));
+                         step.kernel.flops / us * 1e-3, step.bytes / us * 1e-3, step.name, module_of(step, capture)));
   }
   log_line(fmt::format("narae: plan {:9.1f} us, {} steps, arena {} bytes", total, plan.steps.size(), plan.arena_bytes));
 }
@@ -172,18 +207,18 @@ void run_with_times(const Plan& plan, Runner& runner, bool& applied) {
 
 void execute(const Plan& plan, const Capture& capture, Execution& result) {
   thread_local Workspace workspace;
-  flush_denormals();
-  EngineCounts& counts = detail::mutable_engine_counts();
-  const std::int64_t allocations = memory_use().allocations;
-  const std::size_t capacity =
-      workspace.pointers.capacity() + workspace.inputs.capacity() + workspace.results.capacity();
+  const FlushDenormals scope;
+  detail::AtomicEngineCounts& counts = detail::mutable_engine_counts();
+  const std::int64_t allocations = detail::count_allocations();
   result.buffers.clear();
-  for (const std::size_t bytes : plan.buffers) result.buffers.push_back(Buffer::allocate(bytes));
-  Buffer arena = arenas().take(plan.arena_bytes);
-  Runner runner(plan, capture, workspace, arena, result.buffers);
   result.applied = true;
+  result.storing = false;
+  result.first_non_finite.clear();
+  for (const std::size_t bytes : plan.buffers) result.buffers.push_back(Buffer::allocate(bytes));
+  const Lease arena(plan.arena_bytes);
+  Runner runner(plan, capture, workspace, arena.data(), result.buffers);
   if (debug_level() >= 3) {
-    run_with_times(plan, runner, result.applied);
+    run_with_times(plan, capture, runner, result);
   } else {
     bool checked = false;
     for (const Step& step : plan.steps) {
@@ -191,17 +226,14 @@ void execute(const Plan& plan, const Capture& capture, Execution& result) {
         checked = true;
         if (!(result.applied = runner.guard())) break;
       }
+      result.storing = result.storing || step.stores;
       runner.run(step);
     }
   }
   if (!result.applied) result.first_non_finite = runner.find_non_finite();
   counts.steps += static_cast<std::int64_t>(plan.steps.size());
   ++counts.evaluations;
-  counts.executor_allocations += memory_use().allocations - allocations;
-  if (workspace.pointers.capacity() + workspace.inputs.capacity() + workspace.results.capacity() != capacity) {
-    ++counts.executor_allocations;
-  }
-  arenas().give(std::move(arena));
+  counts.executor_allocations += detail::count_allocations() - allocations;
 }
 
 }  // namespace narae::plan

@@ -12,6 +12,7 @@ namespace narae::plan {
 struct Execution {
   std::vector<Buffer> buffers;   ///< of the outputs
   bool applied = true;           ///< the guard let the stores happen
+  bool storing = false;          ///< a step that writes into a variable has begun
   std::string first_non_finite;  ///< "module: step" when it did not
 };
 

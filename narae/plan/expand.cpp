@@ -26,9 +26,8 @@ std::vector<int> compose(Program& program, const Value& value) {
   for (const int input : value.inputs) {
     placeholders.emplace_back(NodeRef::adopt(detail::create_node(data_op, program.at(input).signature, {}, {})));
   }
-  const std::uint32_t outer = detail::exchange_module(value.module);
+  const detail::ModulePath path(value.module);
   const std::vector<Tensor> results = value.op->compose(placeholders, value.attributes);
-  detail::exchange_module(outer);
   return append_recipe(program, results, placeholders, value.inputs);
 }
 
@@ -91,6 +90,7 @@ class Expansion {
         continue;
       }
       Value inner = std::move(part.values[i]);
+      inner.node = original.node;
       for (int& input : inner.inputs) input = numbers[static_cast<std::size_t>(input)];
       if (inner.op == &output_op) {
         const auto found = results_.find(inner.inputs[0]);

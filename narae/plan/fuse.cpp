@@ -14,16 +14,25 @@ namespace narae::plan {
 namespace {
 
 constexpr std::size_t most_instructions = 64;
-constexpr int most_visits = 2000;  // of one search for a path; beyond it a path is assumed
+constexpr std::size_t most_visits = 2000;  // of one search for a path; beyond it a path is assumed
 
-// Values that run together, as a union-find forest with what a join has to know.
+// Values that run together, as a union-find forest with what a join has to know: members, and a place in an order in
+// which the groups can be computed. The order makes searches short: what lies outside two groups' places can't lie on a
+// path between them (the places are kept as in Pearce and Kelly, "A dynamic topological sort algorithm for directed
+// acyclic graphs", 2006).
 class Groups {
  public:
   explicit Groups(const Program& program)
-      : program_(program), parent_(program.values.size()), members_(program.values.size()) {
+      : program_(program),
+        parent_(program.values.size()),
+        members_(program.values.size()),
+        place_(program.values.size()),
+        at_(program.values.size()),
+        seen_(program.values.size(), 0) {
     std::iota(parent_.begin(), parent_.end(), 0);
+    std::iota(place_.begin(), place_.end(), std::size_t{0});  // inputs come before their users
+    std::iota(at_.begin(), at_.end(), 0);
     for (std::size_t v = 0; v < parent_.size(); ++v) members_[v] = {static_cast<int>(v)};
-    seen_.resize(parent_.size(), 0);
   }
 
   int of(int v) {
@@ -41,7 +50,9 @@ class Groups {
     b = of(b);
     if (a == b) return true;
     if (members(a).size() + members(b).size() > most_instructions) return false;
-    if (path_through_others(a, b) || path_through_others(b, a)) return false;
+    if (place(a) > place(b)) std::swap(a, b);
+    if (!find_between(a, b)) return false;
+    move_before(a, b);
     auto& from = members_[static_cast<std::size_t>(b)];
     auto& to = members_[static_cast<std::size_t>(a)];
     std::vector<int> merged;
@@ -53,41 +64,64 @@ class Groups {
   }
 
  private:
-  // Whether group `to` depends on group `from` through a third group.
-  bool path_through_others(int from, int to) {
-    const int earliest = members(from).front();
+  [[nodiscard]] std::size_t& place(int group) { return place_[static_cast<std::size_t>(group)]; }
+  [[nodiscard]] bool is_seen(int group) const { return seen_[static_cast<std::size_t>(group)] == search_; }
+
+  // Marks the groups placed after `a` that `b` depends on. False when one of them depends on `a`.
+  bool find_between(int a, int b) {
     ++search_;
-    stack_.clear();
-    int visits = 0;
-    const auto push_inputs = [&](int group) {
+    stack_ = {b};
+    for (std::size_t visits = 0; !stack_.empty(); ++visits) {
+      if (visits > most_visits) return false;
+      const int group = stack_.back();
+      stack_.pop_back();
       for (const int member : members(group)) {
         for (const int input : program_.at(member).inputs) {
           const int g = of(input);
-          if (g == group || seen_[static_cast<std::size_t>(g)] == search_) continue;
-          if (g == from && group == to) continue;  // a direct edge is what the join removes
-          if (g == from) return true;
-          if (members(g).back() < earliest) continue;  // written before anything in `from`
+          if (g == a && group != b) return false;
+          if (g == group || place(g) <= place(a) || is_seen(g)) continue;
           seen_[static_cast<std::size_t>(g)] = search_;
           stack_.push_back(g);
         }
       }
-      return false;
-    };
-    if (push_inputs(to)) return true;
-    while (!stack_.empty()) {
-      const int group = stack_.back();
-      stack_.pop_back();
-      if (++visits > most_visits || push_inputs(group)) return true;
     }
-    return false;
+    return true;
+  }
+
+  // Puts the marked groups before `a`, which takes the place behind them; `b` gives its place up.
+  void move_before(int a, int b) {
+    constexpr int nobody = -1;
+    const std::size_t first = place(a);
+    const std::size_t last = place(b);
+    late_.clear();
+    std::size_t next = first;
+    const auto put = [&](int group) {
+      at_[next] = group;
+      place(group) = next++;
+    };
+    at_[last] = nobody;
+    for (std::size_t i = first + 1; i < last; ++i) {
+      const int group = at_[i];
+      if (group == nobody) continue;
+      if (is_seen(group))
+        put(group);
+      else
+        late_.push_back(group);
+    }
+    put(a);
+    for (const int group : late_) put(group);
+    for (; next < last; ++next) at_[next] = nobody;
   }
 
   const Program& program_;
   std::vector<int> parent_;
   std::vector<std::vector<int>> members_;  // ascending
+  std::vector<std::size_t> place_;         // of each group
+  std::vector<int> at_;                    // the group at each place; -1: none any more
   std::vector<int> seen_;
   int search_ = 0;
   std::vector<int> stack_;
+  std::vector<int> late_;
 };
 
 class Fusion {
@@ -195,6 +229,7 @@ class Fusion {
     Value value;
     value.op = &loop_op;
     value.module = program_.at(members.back()).module;
+    value.node = program_.at(members.back()).node;
     value.late = program_.at(members[0]).late;
     std::map<int, int> registers;  // member -> instruction, input -> input register (instructions are shifted below)
     const int group = groups_.of(members[0]);

@@ -49,6 +49,7 @@ class LayoutPass {
       reorder.signature = to_.at(v).signature;
       reorder.inputs = {v};
       reorder.module = to_.at(v).module;
+      reorder.node = to_.at(v).node;
       reorder.layouts = {wanted};
       entry->second = append(std::move(reorder));
     }
@@ -58,6 +59,11 @@ class LayoutPass {
   int place(Value value) {
     if (value.op == &output_op) {
       const Layout own = to_.at(value.inputs[0]).layout(static_cast<int>(value.attributes[0]));
+      if (own != Layout::row_major) value.layouts = {own};
+      return append(std::move(value));
+    }
+    if (value.op->name == "after") {  // its first input as it lies; the second decides about the order only
+      const Layout own = to_.at(value.inputs[0]).layout();
       if (own != Layout::row_major) value.layouts = {own};
       return append(std::move(value));
     }

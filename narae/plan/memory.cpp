@@ -4,11 +4,20 @@
 #include <map>
 #include <numeric>
 
+#include "narae/core/error.h"
+
 namespace narae::plan {
 namespace {
 
 constexpr std::size_t align(std::size_t bytes) {
   return (bytes + 63) / 64 * 64;
+}
+
+// Blocks are at most this large together, so that offsets can be added up.
+constexpr std::size_t most_bytes = std::size_t{1} << 62;
+
+void require_countable(std::size_t total) {
+  if (total > most_bytes) throw Error("memory: the plan needs more than 2^62 bytes");
 }
 
 // Beyond this many blocks the quadratic search gives way to one sweep through time with a free list.
@@ -32,6 +41,7 @@ Placement place_by_size(std::span<const Lifetime> lifetimes) {
     }
     result.offsets[i] = offset;
     result.total = std::max(result.total, offset + bytes);
+    require_countable(result.total);
     const auto at = std::upper_bound(placed.begin(), placed.end(), offset,
                                      [&](std::size_t value, std::size_t j) { return value < result.offsets[j]; });
     placed.insert(at, i);
@@ -65,6 +75,7 @@ Placement place_by_time(std::span<const Lifetime> lifetimes) {
       result.offsets[i] = result.total;
       held[i] = bytes;
       result.total += bytes;
+      require_countable(result.total);
     }
   }
   return result;

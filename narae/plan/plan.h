@@ -25,9 +25,10 @@ struct Step {
   std::vector<std::uint32_t> results;  ///< slots
   std::size_t scratch = 0;             ///< offset in the arena
   bool late = false;                   ///< skipped when the guard says no
+  bool stores = false;                 ///< writes into a variable
   std::string name;                    ///< "loop[mul add]", "matmul", ...
-  std::uint32_t module = 0;
-  double bytes = 0;  ///< read and written
+  int node = -1;                       ///< which of the captured nodes it computes; -1: none of them
+  double bytes = 0;                    ///< read and written
   std::vector<Signature> result_signatures;
 };
 
@@ -50,6 +51,7 @@ struct Plan {
   int guard_slot = -1;
   DType guard_type = DType::f32;
   std::vector<std::vector<int>> output_arguments;  ///< arguments that each output depends on
+  std::vector<std::vector<int>> output_sources;    ///< see Program
   std::string text;                                ///< the program, for NARAE_DEBUG=4
 };
 

@@ -59,8 +59,9 @@ void verify(const Program& program, const char* after) {
         if (!(program.at(input).signature.shape == value.signature.shape)) fail(v, "elementwise on different shapes");
       }
     }
-    const bool knows_layouts = value.op == &reorder_op || value.op == &output_op || !value.layouts.empty() ||
-                               value.op->kind == OpClass::general || value.op->kind == OpClass::fused;
+    const bool knows_layouts = value.op == &reorder_op || value.op == &output_op || value.op->name == "after" ||
+                               !value.layouts.empty() || value.op->kind == OpClass::general ||
+                               value.op->kind == OpClass::fused;
     for (const int input : value.inputs) {
       if (program.at(input).layout() != Layout::row_major && !knows_layouts) fail(v, "reads a layout it does not know");
     }

@@ -19,6 +19,7 @@ struct Value {
   std::vector<int> inputs{};
   std::vector<std::int64_t> attributes{};
   std::uint32_t module = 0;
+  int node = -1;      ///< the captured node that it was written as, or the one whose composition it is part of
   int argument = -1;  ///< of a leaf: which argument; -1 for a constant
   double constant = 0;
   std::int64_t integer_constant = 0;
@@ -55,6 +56,9 @@ struct Program {
   std::vector<int> outputs;  ///< values that are handed out
   std::vector<Store> stores;
   int guard = -1;  ///< value that decides whether the stores happen; -1: they do
+  /// What gradients of each output flow into next: arguments (their numbers) and other outputs (-1 - number). Set when
+  /// the program is made; passes leave it alone.
+  std::vector<std::vector<int>> output_sources;
 
   [[nodiscard]] const Value& at(int v) const { return values[static_cast<std::size_t>(v)]; }
   [[nodiscard]] Value& at(int v) { return values[static_cast<std::size_t>(v)]; }

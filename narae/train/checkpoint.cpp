@@ -24,7 +24,9 @@ constexpr int format = 1;
 constexpr std::size_t largest_state = std::size_t{16} << 20;  // bytes
 
 Json to_json(const Scores& s) {
-  return {{"loss", s.loss}, {"accuracy", s.accuracy}, {"samples", s.samples}};
+  Json json = {{"loss", s.loss}, {"accuracy", s.accuracy}, {"samples", s.samples}};
+  if (s.top5) json["top5"] = *s.top5;
+  return json;
 }
 
 Json to_json(const optim::NamedNumbers& numbers) {
@@ -38,22 +40,26 @@ Json to_json(const Conditions& c) {
       {"version", c.version}, {"threads", c.threads}, {"instruction_set", c.instruction_set}, {"switches", c.switches}};
 }
 
+Json to_json(const Tally& t) {
+  Json json = {{"loss_sum", t.loss_sum}, {"correct", t.correct}, {"samples", t.samples}};
+  if (t.in_top5) json["in_top5"] = *t.in_top5;
+  return json;
+}
+
 Json to_json(const TrainState& s) {
-  return {
-      {"format", format},
-      {"step", s.step},
-      {"loader", {{"epoch", s.loader.epoch}, {"batch", s.loader.batch}}},
-      {"random", {{"seed", s.random.seed}, {"counter", s.random.counter}}},
-      {"epoch_tally",
-       {{"loss_sum", s.epoch_tally.loss_sum}, {"correct", s.epoch_tally.correct}, {"samples", s.epoch_tally.samples}}},
-      {"last", to_json(s.last)},
-      {"best", {{"epoch", s.best.epoch}, {"scores", to_json(s.best.scores)}}},
-      {"stopping", to_json(s.stopping)},
-      {"schedule", to_json(s.schedule)},
-      {"results_bytes", s.results_bytes},
-      {"steps_bytes", s.steps_bytes},
-      {"seconds", s.seconds},
-      {"conditions", to_json(s.conditions)}};
+  return {{"format", format},
+          {"step", s.step},
+          {"loader", {{"epoch", s.loader.epoch}, {"batch", s.loader.batch}}},
+          {"random", {{"seed", s.random.seed}, {"counter", s.random.counter}}},
+          {"epoch_tally", to_json(s.epoch_tally)},
+          {"last", to_json(s.last)},
+          {"best", {{"epoch", s.best.epoch}, {"scores", to_json(s.best.scores)}}},
+          {"stopping", to_json(s.stopping)},
+          {"schedule", to_json(s.schedule)},
+          {"results_bytes", s.results_bytes},
+          {"steps_bytes", s.steps_bytes},
+          {"seconds", s.seconds},
+          {"conditions", to_json(s.conditions)}};
 }
 
 // A loss that is not finite is null in JSON.
@@ -62,9 +68,19 @@ double number_from(const Json& json) {
 }
 
 Scores scores_from(const Json& json) {
-  return {.loss = number_from(json.at("loss")),
-          .accuracy = number_from(json.at("accuracy")),
-          .samples = json.at("samples").get<std::int64_t>()};
+  Scores scores{.loss = number_from(json.at("loss")),
+                .accuracy = number_from(json.at("accuracy")),
+                .samples = json.at("samples").get<std::int64_t>()};
+  if (json.contains("top5")) scores.top5 = number_from(json.at("top5"));
+  return scores;
+}
+
+Tally tally_from(const Json& json) {
+  Tally tally{.loss_sum = number_from(json.at("loss_sum")),
+              .correct = json.at("correct").get<std::int64_t>(),
+              .samples = json.at("samples").get<std::int64_t>()};
+  if (json.contains("in_top5")) tally.in_top5 = json.at("in_top5").get<std::int64_t>();
+  return tally;
 }
 
 optim::NamedNumbers numbers_from(const Json& json) {
@@ -90,10 +106,7 @@ TrainState state_from(const Json& json) {
               .batch = json.at("loader").at("batch").get<std::int64_t>()};
   s.random = {.seed = json.at("random").at("seed").get<std::uint64_t>(),
               .counter = json.at("random").at("counter").get<std::uint64_t>()};
-  const Json& tally = json.at("epoch_tally");
-  s.epoch_tally = {.loss_sum = number_from(tally.at("loss_sum")),
-                   .correct = tally.at("correct").get<std::int64_t>(),
-                   .samples = tally.at("samples").get<std::int64_t>()};
+  s.epoch_tally = tally_from(json.at("epoch_tally"));
   s.last = scores_from(json.at("last"));
   s.best = {.epoch = json.at("best").at("epoch").get<std::int64_t>(),
             .scores = scores_from(json.at("best").at("scores"))};
@@ -106,7 +119,8 @@ TrainState state_from(const Json& json) {
   return s;
 }
 
-TrainState load(const fs::path& folder, const nn::Module& model, optim::Optimizer& optimizer) {
+TrainState load(const fs::path& folder, const nn::Module& model, optim::Optimizer& optimizer,
+                const nn::Module* average) {
   TrainState state;
   try {
     state = state_from(Json::parse(read_text(folder / "state.json", largest_state)));
@@ -114,6 +128,7 @@ TrainState load(const fs::path& folder, const nn::Module& model, optim::Optimize
     throw Error((folder / "state.json").string() + ": " + e.what());
   }
   load_weights(folder / "model.safetensors", model);
+  if (average != nullptr) load_weights(folder / "average.safetensors", *average);
   optimizer.load_state_dict(read_safetensors(folder / "optimizer.safetensors").tensors);
   return state;
 }
@@ -192,7 +207,7 @@ std::vector<fs::path> checkpoints_in(const fs::path& folder) {
 }
 
 void save_checkpoint(const fs::path& folder, const TrainState& state, const nn::Module& model,
-                     const optim::Optimizer& optimizer, std::int64_t keep) {
+                     const optim::Optimizer& optimizer, std::int64_t keep, const nn::Module* average) {
   const fs::path target = folder / fmt::format("{:06}", state.step);
   const fs::path temporary = folder / fmt::format(".{:06}-{}.tmp", state.step, ::getpid());
   std::error_code error;
@@ -201,6 +216,7 @@ void save_checkpoint(const fs::path& folder, const TrainState& state, const nn::
   if (error) fail(temporary, error);
   try {
     save_weights(temporary / "model.safetensors", model);
+    if (average != nullptr) save_weights(temporary / "average.safetensors", *average);
     write_safetensors(temporary / "optimizer.safetensors", optimizer.state_dict());
     write_file(temporary / "state.json", to_json(state).dump(2) + "\n");
     sync_folder(temporary);
@@ -216,12 +232,13 @@ void save_checkpoint(const fs::path& folder, const TrainState& state, const nn::
 }
 
 std::optional<TrainState> load_checkpoint(const fs::path& folder, const nn::Module& model, optim::Optimizer& optimizer,
-                                          const std::function<void(const std::string&)>& warn) {
+                                          const std::function<void(const std::string&)>& warn,
+                                          const nn::Module* average) {
   remove_leftovers(folder);
   std::vector<fs::path> all = checkpoints_in(folder);
   while (!all.empty()) {
     try {
-      return load(all.back(), model, optimizer);
+      return load(all.back(), model, optimizer, average);
     } catch (const Error& e) {
       if (all.size() == 1) {
         throw Error(folder.string() + ": no checkpoint can be read; remove the folder to start anew. " + e.what());

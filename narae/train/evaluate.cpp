@@ -1,38 +1,138 @@
 #include "narae/train/evaluate.h"
 
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string>
+
+#include "narae/core/error.h"
 #include "narae/graph/eval.h"
 #include "narae/train/optimization.h"
 
 namespace narae {
+namespace {
+
+// A network in evaluation mode while this lives.
+class Judged {
+ public:
+  explicit Judged(const nn::Module& model) : model_(model), training_(model.is_training()) { model.eval(); }
+  Judged(const Judged&) = delete;
+  Judged& operator=(const Judged&) = delete;
+  ~Judged() { model_.train(training_); }
+
+ private:
+  const nn::Module& model_;
+  bool training_;
+};
+
+// Collects the answers of one batch after the other.
+class Record {
+ public:
+  // `scores`, f32 (batch, classes), order the classes; `probabilities` belong to them.
+  void add(double mean_loss, const Array& scores, const Array& probabilities, const Array& labels) {
+    tally_.add(mean_loss, scores, labels);
+    const std::int64_t classes = scores.shape[1];
+    if (result_.confusion.shape.rank() == 0) result_.confusion = Array::zeros(DType::i64, {classes, classes});
+    const auto width = static_cast<std::size_t>(classes);
+    const auto counts = result_.confusion.mutable_values<std::int64_t>();
+    for (std::size_t i = 0; i < static_cast<std::size_t>(scores.shape[0]); ++i) {
+      const auto row = scores.values<float>().subspan(i * width, width);
+      const std::int64_t truth = labels.values<std::int64_t>()[i];
+      const auto best = std::max_element(row.begin(), row.end()) - row.begin();
+      const float probability = probabilities.values<float>()[i * width + static_cast<std::size_t>(best)];
+      result_.answers.push_back({.predicted = best, .probability = probability});
+      result_.labels.push_back(truth);
+      result_.ranks.push_back(rank_of(row, truth));
+      ++counts[static_cast<std::size_t>(truth * classes + best)];
+    }
+  }
+  Evaluation take() {
+    result_.scores = tally_.scores();
+    return std::move(result_);
+  }
+
+ private:
+  Evaluation result_;
+  Tally tally_;
+};
+
+// Adds a network's probabilities for one batch, divided by the number of networks.
+void add_probabilities(const nn::Module& model, const Array& image, double share, Array& sum) {
+  const Array probabilities = probabilities_of(model(image).array());
+  if (sum.shape.rank() == 0) sum = Array::zeros(DType::f32, probabilities.shape);
+  if (!(sum.shape == probabilities.shape)) {
+    throw Error("ensemble: one network gives " + to_string(probabilities.shape) + " answers, the others " +
+                to_string(sum.shape));
+  }
+  const auto from = probabilities.values<float>();
+  const auto to = sum.mutable_values<float>();
+  for (std::size_t i = 0; i < to.size(); ++i) to[i] += static_cast<float>(share * static_cast<double>(from[i]));
+}
+
+double mean_surprise(const Array& probabilities, const Array& labels) {
+  const auto rows = static_cast<std::size_t>(probabilities.shape[0]);
+  const auto classes = static_cast<std::size_t>(probabilities.shape[1]);
+  double sum = 0;
+  for (std::size_t i = 0; i < rows; ++i) {
+    const auto truth = static_cast<std::size_t>(labels.values<std::int64_t>()[i]);
+    const float p = probabilities.values<float>()[i * classes + truth];
+    sum -= std::log(std::max(p, std::numeric_limits<float>::min()));
+  }
+  return sum / static_cast<double>(rows);
+}
+
+bool same_labels(const Array& a, const Array& b) {
+  return a.shape == b.shape && std::ranges::equal(a.values<std::int64_t>(), b.values<std::int64_t>());
+}
+
+}  // namespace
+
+double top_accuracy(const Evaluation& evaluation, std::int64_t k) {
+  const std::int64_t classes = evaluation.confusion.shape.rank() == 0 ? 0 : evaluation.confusion.shape[0];
+  if (k < 1 || k > classes) {
+    throw UsageError("the top " + std::to_string(k) + " of " + std::to_string(classes) +
+                     " classes: give a number from 1 to " + std::to_string(classes));
+  }
+  const auto hits =
+      std::count_if(evaluation.ranks.begin(), evaluation.ranks.end(), [&](auto rank) { return rank < k; });
+  return static_cast<double>(hits) / static_cast<double>(evaluation.ranks.size());
+}
 
 Evaluation evaluate(const nn::Module& model, Loader& loader, const TrainRecipe& recipe) {
   const NoGrad no_grad;
-  const bool training = model.is_training();
-  model.eval();
-  Evaluation result;
-  Tally tally;
+  const Judged judged(model);
+  Record record;
   for (const auto& [image, label] : loader) {
     const Tensor logits = model(image);
     const Tensor loss = classification_loss(recipe, logits, label, false);
     eval({logits, loss});
     const Array values = logits.array();
-    tally.add(loss.item(), values, label);
-    const std::vector<Answer> answers = answers_of(values);
-    result.answers.insert(result.answers.end(), answers.begin(), answers.end());
-    const auto truth = label.values<std::int64_t>();
-    result.labels.insert(result.labels.end(), truth.begin(), truth.end());
-    if (result.confusion.shape.rank() == 0) {
-      result.confusion = Array::zeros(DType::i64, {logits.size(1), logits.size(1)});
+    record.add(loss.item(), values, probabilities_of(values), label);
+  }
+  return record.take();
+}
+
+Evaluation evaluate(std::span<const Member> members) {
+  if (members.empty()) throw Error("ensemble: there is no network to ask");
+  const NoGrad no_grad;
+  const double share = 1 / static_cast<double>(members.size());
+  Record record;
+  for (;;) {
+    Array labels;
+    Array mean;
+    for (const Member& member : members) {
+      const Judged judged(*member.model);
+      const std::optional<Batch> batch = member.loader->next();
+      const bool first = &member == &members.front();
+      if (first && !batch) return record.take();
+      if (first) labels = batch->label;
+      if (!batch || !same_labels(batch->label, labels)) {
+        throw Error("ensemble: the networks are not given the same samples");
+      }
+      add_probabilities(*member.model, batch->image, share, mean);
     }
+    record.add(mean_surprise(mean, labels), mean, mean, labels);
   }
-  model.train(training);
-  result.scores = tally.scores();
-  const std::int64_t classes = result.confusion.shape[0];
-  const auto counts = result.confusion.mutable_values<std::int64_t>();
-  for (std::size_t i = 0; i < result.labels.size(); ++i) {
-    ++counts[static_cast<std::size_t>(result.labels[i] * classes + result.answers[i].predicted)];
-  }
-  return result;
 }
 
 }  // namespace narae

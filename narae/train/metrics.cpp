@@ -22,17 +22,73 @@ void Tally::add(double mean_loss, const Array& logits, const Array& labels) {
   loss_sum += mean_loss * static_cast<double>(batch);
   samples += batch;
   const bool soft = labels.dtype == DType::f32;
+  const bool counts_top5 = logits.shape[1] > classes_without_top5;
   for (std::int64_t i = 0; i < batch; ++i) {
     const std::int64_t truth =
         soft ? largest_in(row_of(labels, i)) : labels.values<std::int64_t>()[static_cast<std::size_t>(i)];
-    correct += largest_in(row_of(logits, i)) == truth ? 1 : 0;
+    const std::int64_t rank = rank_of(row_of(logits, i), truth);
+    correct += rank == 0 ? 1 : 0;
+    if (counts_top5) in_top5 = in_top5.value_or(0) + (rank < 5 ? 1 : 0);
   }
 }
 
 Scores Tally::scores() const {
   if (samples == 0) return {};
   const auto count = static_cast<double>(samples);
-  return {.loss = loss_sum / count, .accuracy = static_cast<double>(correct) / count, .samples = samples};
+  Scores scores{.loss = loss_sum / count, .accuracy = static_cast<double>(correct) / count, .samples = samples};
+  if (in_top5) scores.top5 = static_cast<double>(*in_top5) / count;
+  return scores;
+}
+
+// A score that is not a number is above all others: a class is then not counted as recognised.
+std::int64_t rank_of(std::span<const float> scores, std::int64_t truth) {
+  const auto own = static_cast<std::size_t>(truth);
+  std::int64_t rank = 0;
+  for (std::size_t c = 0; c < scores.size(); ++c) {
+    if (c == own) continue;
+    const bool not_above = scores[c] <= scores[own];
+    if (!not_above || (c < own && scores[c] == scores[own])) ++rank;
+  }
+  return rank;
+}
+
+std::vector<ClassScores> class_scores(const Array& confusion) {
+  const auto classes = static_cast<std::size_t>(confusion.shape[0]);
+  const auto counts = confusion.values<std::int64_t>();
+  const auto quotient = [](double part, double whole) { return whole > 0 ? part / whole : 0; };
+  std::vector<ClassScores> result;
+  for (std::size_t c = 0; c < classes; ++c) {
+    std::int64_t samples = 0;
+    std::int64_t answers = 0;
+    for (std::size_t k = 0; k < classes; ++k) {
+      samples += counts[c * classes + k];
+      answers += counts[k * classes + c];
+    }
+    const auto right = static_cast<double>(counts[c * classes + c]);
+    result.push_back({.precision = quotient(right, static_cast<double>(answers)),
+                      .recall = quotient(right, static_cast<double>(samples)),
+                      .f1 = quotient(2 * right, static_cast<double>(samples + answers)),
+                      .support = samples});
+  }
+  return result;
+}
+
+ClassScores mean_of(std::span<const ClassScores> classes) {
+  ClassScores mean;
+  double count = 0;
+  for (const ClassScores& c : classes) {
+    if (c.support == 0) continue;
+    mean.precision += c.precision;
+    mean.recall += c.recall;
+    mean.f1 += c.f1;
+    mean.support += c.support;
+    ++count;
+  }
+  if (count == 0) return mean;
+  mean.precision /= count;
+  mean.recall /= count;
+  mean.f1 /= count;
+  return mean;
 }
 
 Array probabilities_of(const Array& logits) {

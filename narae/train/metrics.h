@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <vector>
 
 #include "narae/core/array.h"
@@ -8,11 +10,16 @@
 
 namespace narae {
 
+/// Whether the class is among the five that are held likeliest is told with more classes than this.
+inline constexpr std::int64_t classes_without_top5 = 5;
+
 /// How well a classifier does on some samples.
 struct Scores {
   double loss = 0;      ///< mean over samples
   double accuracy = 0;  ///< share of right answers, 0 to 1
   std::int64_t samples = 0;
+  /// Share of samples whose class is among the five that are held likeliest; with more than five classes only.
+  std::optional<double> top5 = {};
 };
 
 /// Adds up the scores of batches. A plain value, which a checkpoint keeps.
@@ -20,12 +27,30 @@ struct Tally {
   double loss_sum = 0;
   std::int64_t correct = 0;
   std::int64_t samples = 0;
+  std::optional<std::int64_t> in_top5 = {};  ///< counted with more than five classes
 
   /// `mean_loss` of a batch, its logits f32 (batch, classes) and labels i64 (batch), or f32 (batch, classes) for shares
   /// of classes: right is then the class with the largest share.
   void add(double mean_loss, const Array& logits, const Array& labels);
   [[nodiscard]] Scores scores() const;
 };
+
+/// Place of class `truth` among the scores of all classes, from 0 for the highest; of equal scores the lower class
+/// comes first.
+[[nodiscard]] NARAE_API std::int64_t rank_of(std::span<const float> scores, std::int64_t truth);
+
+/// How a class fares among the answers of a classifier. A quotient is 0 where nothing is to be divided by.
+struct ClassScores {
+  double precision = 0;      ///< share of the answers "this class" that are right
+  double recall = 0;         ///< share of the class's samples that are recognised
+  double f1 = 0;             ///< harmonic mean of the two
+  std::int64_t support = 0;  ///< samples of the class
+};
+
+/// One a class. `confusion`: i64 (classes, classes), true class by predicted class.
+[[nodiscard]] NARAE_API std::vector<ClassScores> class_scores(const Array& confusion);
+/// The mean over the classes that have samples ("macro average"), with the samples of all.
+[[nodiscard]] NARAE_API ClassScores mean_of(std::span<const ClassScores> classes);
 
 /// What a classifier says about a sample.
 struct Answer {

@@ -13,22 +13,38 @@
 
 namespace narae {
 
+namespace {
+
+// Biases and the parameters of normalisation, which have one axis, are decayed with the rest or in a group of their
+// own, to which the L2 penalty alone applies.
+optim::ParameterGroups groups_of(const TrainRecipe& recipe, std::vector<Tensor> parameters) {
+  if (recipe.optimizer.decay_norms) return parameters;
+  const auto others = std::stable_partition(parameters.begin(), parameters.end(),
+                                            [](const Tensor& parameter) { return parameter.rank() >= 2; });
+  const double penalty = recipe.optimizer.name == "adamw" ? 0 : recipe.l2;
+  return std::vector<optim::ParameterGroup>{{.parameters = {parameters.begin(), others}},
+                                            {.parameters = {others, parameters.end()}, .weight_decay = penalty}};
+}
+
+}  // namespace
+
 std::unique_ptr<optim::Optimizer> make_optimizer(const TrainRecipe& recipe, std::vector<Tensor> parameters) {
   const OptimizerRecipe& o = recipe.optimizer;
+  const optim::ParameterGroups groups = groups_of(recipe, std::move(parameters));
   // An L2 penalty l2/2 w^2 adds l2 w to the gradient, as weight decay does (but for AdamW, see loss_penalty).
   const double decay = o.weight_decay + recipe.l2;
   if (o.name == "sgd") {
-    return std::make_unique<optim::SGD>(std::move(parameters), optim::SGDOptions{.lr = o.lr,
-                                                                                 .momentum = o.momentum,
-                                                                                 .dampening = o.dampening,
-                                                                                 .nesterov = o.nesterov,
-                                                                                 .weight_decay = decay,
-                                                                                 .l1 = recipe.l1,
-                                                                                 .clip_norm = recipe.clip_norm,
-                                                                                 .clip_value = recipe.clip_value});
+    return std::make_unique<optim::SGD>(groups, optim::SGDOptions{.lr = o.lr,
+                                                                  .momentum = o.momentum,
+                                                                  .dampening = o.dampening,
+                                                                  .nesterov = o.nesterov,
+                                                                  .weight_decay = decay,
+                                                                  .l1 = recipe.l1,
+                                                                  .clip_norm = recipe.clip_norm,
+                                                                  .clip_value = recipe.clip_value});
   }
   if (o.name == "adagrad") {
-    return std::make_unique<optim::Adagrad>(std::move(parameters),
+    return std::make_unique<optim::Adagrad>(groups,
                                             optim::AdagradOptions{.lr = o.lr,
                                                                   .lr_decay = o.lr_decay,
                                                                   .eps = o.eps,
@@ -39,36 +55,35 @@ std::unique_ptr<optim::Optimizer> make_optimizer(const TrainRecipe& recipe, std:
                                                                   .clip_value = recipe.clip_value});
   }
   if (o.name == "rmsprop") {
-    return std::make_unique<optim::RMSprop>(std::move(parameters),
-                                            optim::RMSpropOptions{.lr = o.lr,
-                                                                  .alpha = o.alpha,
-                                                                  .eps = o.eps,
-                                                                  .momentum = o.momentum,
-                                                                  .centered = o.centered,
-                                                                  .weight_decay = decay,
-                                                                  .l1 = recipe.l1,
-                                                                  .clip_norm = recipe.clip_norm,
-                                                                  .clip_value = recipe.clip_value});
+    return std::make_unique<optim::RMSprop>(groups, optim::RMSpropOptions{.lr = o.lr,
+                                                                          .alpha = o.alpha,
+                                                                          .eps = o.eps,
+                                                                          .momentum = o.momentum,
+                                                                          .centered = o.centered,
+                                                                          .weight_decay = decay,
+                                                                          .l1 = recipe.l1,
+                                                                          .clip_norm = recipe.clip_norm,
+                                                                          .clip_value = recipe.clip_value});
   }
   if (o.name == "adam") {
-    return std::make_unique<optim::Adam>(std::move(parameters), optim::AdamOptions{.lr = o.lr,
-                                                                                   .beta1 = o.beta1,
-                                                                                   .beta2 = o.beta2,
-                                                                                   .eps = o.eps,
-                                                                                   .weight_decay = decay,
-                                                                                   .l1 = recipe.l1,
-                                                                                   .clip_norm = recipe.clip_norm,
-                                                                                   .clip_value = recipe.clip_value});
+    return std::make_unique<optim::Adam>(groups, optim::AdamOptions{.lr = o.lr,
+                                                                    .beta1 = o.beta1,
+                                                                    .beta2 = o.beta2,
+                                                                    .eps = o.eps,
+                                                                    .weight_decay = decay,
+                                                                    .l1 = recipe.l1,
+                                                                    .clip_norm = recipe.clip_norm,
+                                                                    .clip_value = recipe.clip_value});
   }
   if (o.name == "adamw") {
-    return std::make_unique<optim::AdamW>(std::move(parameters), optim::AdamWOptions{.lr = o.lr,
-                                                                                     .beta1 = o.beta1,
-                                                                                     .beta2 = o.beta2,
-                                                                                     .eps = o.eps,
-                                                                                     .weight_decay = o.weight_decay,
-                                                                                     .l1 = recipe.l1,
-                                                                                     .clip_norm = recipe.clip_norm,
-                                                                                     .clip_value = recipe.clip_value});
+    return std::make_unique<optim::AdamW>(groups, optim::AdamWOptions{.lr = o.lr,
+                                                                      .beta1 = o.beta1,
+                                                                      .beta2 = o.beta2,
+                                                                      .eps = o.eps,
+                                                                      .weight_decay = o.weight_decay,
+                                                                      .l1 = recipe.l1,
+                                                                      .clip_norm = recipe.clip_norm,
+                                                                      .clip_value = recipe.clip_value});
   }
   throw UsageError("optimizer '" + o.name + "' is not known");
 }
@@ -76,6 +91,16 @@ std::unique_ptr<optim::Optimizer> make_optimizer(const TrainRecipe& recipe, std:
 Tensor classification_loss(const TrainRecipe& recipe, const Tensor& logits, const Tensor& labels, bool training) {
   if (recipe.loss == "hinge") return nn::hinge_loss(logits, labels);
   return nn::cross_entropy(logits, labels, {.label_smoothing = training ? recipe.label_smoothing : 0});
+}
+
+Tensor training_loss(const TrainRecipe& recipe, const std::vector<nn::TrainingOutput>& outputs, const Tensor& labels) {
+  Tensor total;
+  for (const nn::TrainingOutput& output : outputs) {
+    const Tensor loss = classification_loss(recipe, output.logits, labels, true);
+    const Tensor weighted = output.weight == 1 ? loss : loss * output.weight;
+    total = total.defined() ? total + weighted : weighted;
+  }
+  return total;
 }
 
 Tensor loss_penalty(const TrainRecipe& recipe, const std::vector<Tensor>& parameters) {

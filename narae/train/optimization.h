@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "narae/core/export.h"
+#include "narae/nn/module.h"
 #include "narae/optim/optimizer.h"
 #include "narae/optim/schedule.h"
 #include "narae/train/recipe.h"
@@ -21,6 +22,11 @@ namespace narae {
 /// penalties. Labels are smoothed for training only. Throws Error for shares with another loss than cross entropy.
 [[nodiscard]] NARAE_API Tensor classification_loss(const TrainRecipe& recipe, const Tensor& logits,
                                                    const Tensor& labels, bool training);
+
+/// What a training step makes small: the losses of all answers of the network (Module::training_outputs) by their
+/// weights, without penalties.
+[[nodiscard]] NARAE_API Tensor training_loss(const TrainRecipe& recipe, const std::vector<nn::TrainingOutput>& outputs,
+                                             const Tensor& labels);
 
 /// What is added to the loss: the L2 penalty where the optimiser's weight decay is no such penalty (AdamW). Undefined
 /// when there is nothing to add.

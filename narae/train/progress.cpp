@@ -91,8 +91,12 @@ void Progress::step(std::int64_t done, double loss) {
   if (moving_) {
     draw(done, status(done, loss));
   } else {
-    line(fmt::format("epoch {}/{}  {}", epoch_.number, epoch_.epochs, status(done, loss)));
+    line(head() + status(done, loss));
   }
+}
+
+std::string Progress::head() const {
+  return epoch_.label.empty() ? fmt::format("epoch {}/{}  ", epoch_.number, epoch_.epochs) : epoch_.label + "  ";
 }
 
 std::string Progress::status(std::int64_t done, double loss) const {
@@ -105,7 +109,7 @@ std::string Progress::status(std::int64_t done, double loss) const {
 }
 
 void Progress::draw(std::int64_t done, const std::string& status) {
-  const std::string head = fmt::format("epoch {}/{}  ", epoch_.number, epoch_.epochs);
+  const std::string head = this->head();
   const int room = columns_of(options_.stream) - 1 - static_cast<int>(head.size() + status.size()) - 2;
   const int width = std::clamp(room, 0, bar_width);
   const auto full = static_cast<int>(static_cast<double>(width) * static_cast<double>(done) /

@@ -28,6 +28,7 @@ class NARAE_API Progress {
     std::int64_t epochs = 1;
     std::int64_t steps = 1;  ///< of an epoch
     std::int64_t batch_size = 1;
+    std::string label = {};  ///< shown instead of "epoch 1/3"
   };
   void begin(const Epoch& epoch);
   /// `done` steps of this epoch have been made; `loss` is the mean over them.
@@ -39,6 +40,7 @@ class NARAE_API Progress {
 
  private:
   using Clock = std::chrono::steady_clock;
+  [[nodiscard]] std::string head() const;
   [[nodiscard]] std::string status(std::int64_t done, double loss) const;
   void draw(std::int64_t done, const std::string& status);
   void write(std::string_view text) const;

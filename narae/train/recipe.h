@@ -41,6 +41,7 @@ struct OptimizerRecipe {
   double dampening = 0;
   bool nesterov = false;
   double weight_decay = 0;  ///< L2 added to the gradient; decoupled for adamw
+  bool decay_norms = true;  ///< weight decay on biases and normalisation as well (on tensors with less than two axes)
   double alpha = 0.99;      ///< rmsprop's memory
   bool centered = false;
   double lr_decay = 0;             ///< of adagrad
@@ -70,6 +71,8 @@ struct ScheduleRecipe {
 struct TrainRecipe {
   std::int64_t epochs = 10;
   std::int64_t batch_size = 64;
+  std::int64_t accumulate = 1;  ///< batches of an update
+  double ema = 0;               ///< decay of the average of the weights that is judged and saved; 0: the weights are
   std::int64_t seed = 0;
   std::string loss = "cross_entropy";
   OptimizerRecipe optimizer = {};
@@ -83,8 +86,10 @@ struct TrainRecipe {
   double min_delta = 0;         ///< smaller progress doesn't count for patience
   std::int64_t save_every = 0;  ///< steps between checkpoints within an epoch; 0: only at its end
   std::int64_t keep_checkpoints = 2;
-  std::string weights = {};  ///< file that the weights start from; empty: fresh ones
-  std::string freeze = {};   ///< modules or patterns of parameters that stay as they are, with commas between them
+  bool checkpoint_activations = false;  ///< compute values inside blocks twice instead of keeping them
+  std::string weights = {};             ///< file that the weights start from; empty: fresh ones
+  std::string fresh = {};   ///< modules or patterns of tensors that are not taken from `weights`, with commas
+  std::string freeze = {};  ///< modules or patterns of parameters that stay as they are, with commas between them
 };
 
 /// All that decides a training run, as plain values.
@@ -131,6 +136,7 @@ struct RecipeKey {
   std::string initial;  ///< the default, as TOML
   std::string applies;  ///< "train.optimizer.name = sgd or rmsprop"; empty: always
   std::string doc;
+  friend bool operator==(const RecipeKey&, const RecipeKey&) = default;
 };
 [[nodiscard]] NARAE_API std::vector<RecipeKey> recipe_keys();
 

@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <utility>
+
 #include "narae/models/registry.h"
 #include "narae/train/recipe.h"
 #include "narae/train/recipe_keys.h"
@@ -28,7 +31,7 @@ RecipeKey key_of(const detail::RecipeRow& row) {
           .doc = std::string(row.doc)};
 }
 
-RecipeKey key_of(const models::ModelInfo& model, const models::ModelOption& option) {
+RecipeKey key_of(const models::ModelOption& option) {
   constexpr std::string_view types[] = {"true or false", "integer", "number", "text", "list of integers"};
   std::string allowed;
   for (const std::string& choice : option.choices) allowed += (allowed.empty() ? "one of: " : ", ") + choice;
@@ -43,8 +46,34 @@ RecipeKey key_of(const models::ModelInfo& model, const models::ModelOption& opti
           .type = std::string(types[option.initial.index()]),
           .allowed = allowed,
           .initial = detail::toml_value(option.initial),
-          .applies = "model.name = " + model.name,
+          .applies = "",
           .doc = option.doc};
+}
+
+// The options of all models; those that models have in common stand there once.
+std::vector<RecipeKey> model_keys() {
+  std::vector<RecipeKey> keys;
+  std::vector<std::vector<std::string>> owners;
+  for (const models::ModelInfo& model : models::models()) {
+    for (const models::ModelOption& option : model.options) {
+      const RecipeKey key = key_of(option);
+      const auto same = std::find(keys.begin(), keys.end(), key);
+      const auto at = static_cast<std::size_t>(same - keys.begin());
+      if (same == keys.end()) {
+        keys.push_back(key);
+        owners.emplace_back();
+      }
+      owners[at].push_back(model.name);
+    }
+  }
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    keys[i].applies = "model.name = ";
+    for (std::size_t k = 0; k < owners[i].size(); ++k) {
+      if (k > 0) keys[i].applies += k + 1 == owners[i].size() ? " or " : ", ";
+      keys[i].applies += owners[i][k];
+    }
+  }
+  return keys;
 }
 
 }  // namespace
@@ -54,9 +83,7 @@ std::vector<RecipeKey> recipe_keys() {
   for (const detail::RecipeRow& row : detail::recipe_rows()) {
     keys.push_back(key_of(row));
     if (row.key != "model.name") continue;
-    for (const models::ModelInfo& model : models::models()) {
-      for (const models::ModelOption& option : model.options) keys.push_back(key_of(model, option));
-    }
+    for (RecipeKey& key : model_keys()) keys.push_back(std::move(key));
   }
   return keys;
 }

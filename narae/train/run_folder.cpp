@@ -31,20 +31,6 @@ constexpr std::array run_files = {"recipe.toml",     "config.json",  "results.cs
               advice + " or choose another place with --project");
 }
 
-void make_folders(const fs::path& path) {
-  std::error_code error;
-  fs::create_directories(path, error);
-  if (error) fail(path, error.value());
-  if (!fs::is_directory(path, error)) fail(path, ENOTDIR);
-}
-
-void require_name(const std::string& name) {
-  if (name.empty() || name[0] == '.' || name.size() > 200 || name.find_first_of("/\n\r\t") != std::string::npos) {
-    throw UsageError("a run can't be called '" + name + "': a name of its folder is wanted, without '/' and not " +
-                     "beginning with '.'; --project chooses the place");
-  }
-}
-
 // Temporary files that a killed process left.
 void remove_leftovers(const fs::path& folder) {
   std::error_code ignored;
@@ -67,6 +53,20 @@ int number_of(const std::string& folder, const std::string& name) {
 
 }  // namespace
 
+void make_run_folders(const fs::path& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error) fail(path, error.value());
+  if (!fs::is_directory(path, error)) fail(path, ENOTDIR);
+}
+
+void require_run_name(const std::string& name) {
+  if (name.empty() || name[0] == '.' || name.size() > 200 || name.find_first_of("/\n\r\t") != std::string::npos) {
+    throw UsageError("a run can't be called '" + name + "': a name of its folder is wanted, without '/' and not " +
+                     "beginning with '.'; --project chooses the place");
+  }
+}
+
 RunFolder::RunFolder(fs::path path) : path_(std::move(path)), lock_(::open(path_.c_str(), O_RDONLY | O_CLOEXEC)) {
   if (lock_ < 0) throw Error(path_.string() + ": cannot be opened: " + std::generic_category().message(errno));
   if (::flock(lock_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
@@ -83,16 +83,16 @@ RunFolder::~RunFolder() {
 }
 
 void RunFolder::prepare() const {
-  make_folders(path_ / "weights");
-  make_folders(checkpoints());
+  make_run_folders(path_ / "weights");
+  make_run_folders(checkpoints());
   remove_leftovers(path_);
   remove_leftovers(path_ / "weights");
 }
 
 RunFolder RunFolder::create(const fs::path& project, const std::string& recipe, const std::string& name, bool reuse) {
-  require_name(name);
+  require_run_name(name);
   const fs::path parent = project / recipe;
-  make_folders(parent);
+  make_run_folders(parent);
   for (int number = 1;; ++number) {
     const fs::path path = parent / (number == 1 ? name : name + "-" + std::to_string(number));
     // mkdir tells who was first.

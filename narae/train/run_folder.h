@@ -40,6 +40,11 @@ class NARAE_API RunFolder {
   int lock_ = -1;
 };
 
+/// Makes a folder and those around it. Throws Error naming the path, the reason and what to do.
+NARAE_API void make_run_folders(const std::filesystem::path& path);
+/// Throws UsageError for what can't be the name of a run's folder.
+NARAE_API void require_run_name(const std::string& name);
+
 /// The run of that name that was made last (the highest number), or nothing.
 [[nodiscard]] NARAE_API std::optional<std::filesystem::path> newest_run(const std::filesystem::path& project,
                                                                         const std::string& recipe,

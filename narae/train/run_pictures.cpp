@@ -203,4 +203,24 @@ void draw_curves(const fs::path& folder, const CurveOptions& options) {
   write_file(folder / "curves.svg", draw::svg(charts, {.title = options.title}));
 }
 
+std::string comparison_of(std::span<const ComparedRun> runs, const std::string& title) {
+  std::vector<draw::Chart> charts = {
+      {.title = "training loss", .x_label = "epoch", .y_label = "loss", .log_y = true},
+      {.title = "accuracy on test or validation samples", .x_label = "epoch", .y_label = "share of right answers"}};
+  constexpr std::size_t colors = 8;  // then the same again, dashed
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    const fs::path file = runs[i].folder / "results.csv";
+    const Table results = fs::exists(file) ? read_table(file) : Table{};
+    const auto curve = [&](const std::string& column) {
+      return draw::Series{.name = runs[i].name,
+                          .y = column_of(results, column),
+                          .x = column_of(results, "epoch"),
+                          .dashed = i / colors % 2 == 1};
+    };
+    charts[0].series.push_back(curve("train_loss"));
+    charts[1].series.push_back(curve("val_accuracy"));
+  }
+  return draw::svg(charts, {.title = title, .panel_width = 640, .panel_height = 440});
+}
+
 }  // namespace narae

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string>
 
 #include "narae/core/array.h"
@@ -35,5 +36,14 @@ struct CurveOptions {
 };
 /// Draws curves.svg from results.csv and steps.csv.
 NARAE_API void draw_curves(const std::filesystem::path& folder, const CurveOptions& options);
+
+/// A run in a comparison.
+struct ComparedRun {
+  std::string name;  ///< in the legend
+  std::filesystem::path folder;
+};
+/// Training loss and accuracy on the judged samples, epoch by epoch, of several runs, as an SVG document. A run without
+/// results has a name in the legend and no curve. Throws Error for results that can't be read.
+[[nodiscard]] NARAE_API std::string comparison_of(std::span<const ComparedRun> runs, const std::string& title);
 
 }  // namespace narae

@@ -9,7 +9,9 @@ namespace narae {
 namespace {
 
 std::string scores_text(const Scores& scores) {
-  return fmt::format("accuracy {:.2f} %, loss {:.4f} ({} samples)", 100 * scores.accuracy, scores.loss, scores.samples);
+  const std::string top5 = scores.top5 ? fmt::format(", top 5 {:.2f} %", 100 * *scores.top5) : "";
+  return fmt::format("accuracy {:.2f} %{}, loss {:.4f} ({} samples)", 100 * scores.accuracy, top5, scores.loss,
+                     scores.samples);
 }
 
 Shape with_batch(const Shape& sample, std::int64_t batch) {

@@ -20,6 +20,7 @@
 #include "narae/ops/random.h"
 #include "narae/plan/capture.h"
 #include "narae/plan/plan.h"
+#include "narae/train/receptive_field.h"
 
 namespace narae {
 namespace {
@@ -165,17 +166,21 @@ struct Row {
   bool leaf = false;
 };
 
-void add_operator(Row& row, const Node* node) {
+void add_operator(Row& row, const Node* node, const detail::ReceptiveFields& fields) {
   if (!row.first) row.first = node->sequence;
   LayerSummary& layer = row.layer;
   if (node->op != &output_op || node->integer == 0) layer.output = node->shape;
+  if (const auto field = fields.of(node)) {
+    layer.receptive_height = field->size[0];
+    layer.receptive_width = field->size[1];
+  }
   layer.multiply_adds += multiply_adds_of(node);
   layer.activation_bytes += stored_bytes_of(node);
   if (layer.note.empty() && (is_convolution(node) || is_window(node))) layer.note = stride_note(node);
 }
 
 // Modules without submodules have one row each; what a larger module computes itself has one for each stretch.
-std::vector<Row> rows_of(const std::vector<Part>& parts, const std::vector<const Node*>& operators) {
+std::vector<Row> rows_of(const std::vector<Part>& parts, const std::vector<const Node*>& operators, const Node* input) {
   std::vector<Row> rows;
   std::map<std::string, std::size_t> row_of_leaf;
   for (const Part& part : parts) {
@@ -184,11 +189,13 @@ std::vector<Row> rows_of(const std::vector<Part>& parts, const std::vector<const
     rows.push_back(
         {.layer = {.name = part.path, .type = part.module.kind(), .details = part.module.details()}, .leaf = true});
   }
+  detail::ReceptiveFields fields(input);
   std::size_t stretch = none;
   for (const Node* node : operators) {
+    fields.add(node);
     const std::string path = module_path(node->module);
     if (const auto leaf = row_of_leaf.find(path); leaf != row_of_leaf.end()) {
-      add_operator(rows[leaf->second], node);
+      add_operator(rows[leaf->second], node, fields);
       stretch = none;
       continue;
     }
@@ -198,7 +205,7 @@ std::vector<Row> rows_of(const std::vector<Part>& parts, const std::vector<const
     }
     std::string& type = rows[stretch].layer.type;
     if (node->op != &output_op) type += (type.empty() ? "" : " ") + std::string(node->op->name);
-    add_operator(rows[stretch], node);
+    add_operator(rows[stretch], node, fields);
   }
   return rows;
 }
@@ -213,10 +220,14 @@ void sort_rows(std::vector<Row>& rows, const Shape& input) {
   }
   std::stable_sort(keyed.begin(), keyed.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
   rows.clear();
-  Shape shape = input;
+  LayerSummary before{.output = input};
   for (auto& [key, row] : keyed) {
-    if (!row.first) row.layer.output = shape;
-    shape = row.layer.output;
+    if (!row.first) {
+      row.layer.output = before.output;
+      row.layer.receptive_height = before.receptive_height;
+      row.layer.receptive_width = before.receptive_width;
+    }
+    before = row.layer;
     rows.push_back(std::move(row));
   }
 }
@@ -243,6 +254,11 @@ std::int64_t bytes_of(const nn::NamedTensors& tensors) {
   return bytes;
 }
 
+// "5x5"; nothing for layers that see no picture.
+std::string field_text(const LayerSummary& layer) {
+  return layer.receptive_height == 0 ? "" : fmt::format("{}x{}", layer.receptive_height, layer.receptive_width);
+}
+
 std::string with_separators(std::int64_t number) {
   std::string digits = std::to_string(number);
   for (int i = static_cast<int>(digits.size()) - 3; i > 0; i -= 3) digits.insert(static_cast<std::size_t>(i), ",");
@@ -254,10 +270,11 @@ std::string with_separators(std::int64_t number) {
 ModelSummary summarize(const nn::Module& model, const Shape& input, DType dtype) {
   const Untouched untouched(model);
   model.eval();
-  const Tensor result = model(placeholder(dtype, input));
+  const Tensor x = placeholder(dtype, input);
+  const Tensor result = model(x);
   std::vector<Part> parts;
   list_parts(model, "", parts);
-  std::vector<Row> rows = rows_of(parts, operators_of(result));
+  std::vector<Row> rows = rows_of(parts, operators_of(result), x.node());
   sort_rows(rows, input);
   add_parameters(model, rows);
 
@@ -285,11 +302,16 @@ TrainingMemory training_memory(const nn::Module& model, const Shape& input, std:
   std::vector<Assignment> assignments;
   Tensor loss;
   {
-    const Tensor logits = model(placeholder(dtype, input));
+    const std::vector<nn::TrainingOutput> outputs = model.training_outputs(placeholder(dtype, input));
+    const Tensor& logits = outputs.front().logits;
     Shape rows;
     for (int i = 0; i + 1 < logits.rank(); ++i) rows.push_back(logits.shape()[i]);
     memory.batch += rows.count() * static_cast<std::int64_t>(sizeof(std::int64_t));
-    loss = nn::cross_entropy(logits, placeholder(DType::i64, rows));
+    const Tensor labels = placeholder(DType::i64, rows);
+    for (const nn::TrainingOutput& output : outputs) {
+      const Tensor term = nn::cross_entropy(output.logits, labels) * output.weight;
+      loss = loss.defined() ? loss + term : term;
+    }
     const std::vector<Tensor> parameters = model.parameters();
     const Gradients gradients = grad(loss, parameters);
     for (std::size_t i = 0; i < parameters.size(); ++i) {
@@ -310,18 +332,18 @@ TrainingMemory training_memory(const nn::Module& model, const Shape& input, std:
 
 std::string to_text(const ModelSummary& summary) {
   struct Line {
-    std::string name, type, output, parameters, multiply_adds, activations, note;
+    std::string name, type, output, field, parameters, multiply_adds, activations, note;
   };
   std::vector<Line> lines;
-  lines.push_back({"layer", "type", "output", "parameters", "multiply-adds", "activations", ""});
-  lines.push_back({"input", "", to_string(summary.input), "0", "0", readable_bytes(summary.input_bytes), ""});
+  lines.push_back({"layer", "type", "output", "field", "parameters", "multiply-adds", "activations", ""});
+  lines.push_back({"input", "", to_string(summary.input), "", "0", "0", readable_bytes(summary.input_bytes), ""});
   for (const LayerSummary& layer : summary.layers) {
     const std::string type = layer.details.empty() ? layer.type : layer.type + "(" + layer.details + ")";
     lines.push_back({layer.name.empty() ? "." : layer.name, type.size() > 60 ? type.substr(0, 57) + "..." : type,
-                     to_string(layer.output), with_separators(layer.parameters), with_separators(layer.multiply_adds),
-                     readable_bytes(layer.activation_bytes), layer.note});
+                     to_string(layer.output), field_text(layer), with_separators(layer.parameters),
+                     with_separators(layer.multiply_adds), readable_bytes(layer.activation_bytes), layer.note});
   }
-  lines.push_back({"total", "", "", with_separators(summary.parameters), with_separators(summary.multiply_adds),
+  lines.push_back({"total", "", "", "", with_separators(summary.parameters), with_separators(summary.multiply_adds),
                    readable_bytes(summary.activation_bytes), ""});
   const auto width = [&](std::string Line::*column) {
     std::size_t most = 0;
@@ -332,9 +354,10 @@ std::string to_text(const ModelSummary& summary) {
   for (std::size_t i = 0; i < lines.size(); ++i) {
     const Line& l = lines[i];
     const std::string row =
-        fmt::format("{:<{}}  {:<{}}  {:<{}}  {:>{}}  {:>{}}  {:>{}}", l.name, width(&Line::name), l.type,
-                    width(&Line::type), l.output, width(&Line::output), l.parameters, width(&Line::parameters),
-                    l.multiply_adds, width(&Line::multiply_adds), l.activations, width(&Line::activations));
+        fmt::format("{:<{}}  {:<{}}  {:<{}}  {:>{}}  {:>{}}  {:>{}}  {:>{}}", l.name, width(&Line::name), l.type,
+                    width(&Line::type), l.output, width(&Line::output), l.field, width(&Line::field), l.parameters,
+                    width(&Line::parameters), l.multiply_adds, width(&Line::multiply_adds), l.activations,
+                    width(&Line::activations));
     if (i == 1 || i + 1 == lines.size()) text += std::string(row.size(), '-') + "\n";
     text += row + (l.note.empty() ? "" : "  " + l.note) + "\n";
   }

@@ -18,7 +18,11 @@ struct LayerSummary {
   std::int64_t parameters = 0;        ///< a variable that several layers share counts at the first
   std::int64_t multiply_adds = 0;     ///< of products and convolutions
   std::int64_t activation_bytes = 0;  ///< stored results; elementwise layers work in place, views store nothing
-  std::string note = {};              ///< a stride that does not divide, ...
+  /// Height and width of the input's window on which one element of the output depends, in pixels, as if the picture
+  /// went on beyond its border; 0 without a picture.
+  std::int64_t receptive_height = 0;
+  std::int64_t receptive_width = 0;
+  std::string note = {};  ///< a stride that does not divide, ...
 };
 
 struct ModelSummary {

@@ -8,6 +8,7 @@
 #include "narae/data/picture.h"
 #include "narae/data/transforms.h"
 #include "narae/graph/eval.h"
+#include "narae/nn/init.h"
 #include "narae/train/metrics.h"
 #include "narae/train/weights.h"
 
@@ -33,7 +34,10 @@ TrainedModel load_trained(const fs::path& run, const std::string& which) {
   if (classes.empty()) {
     for (std::int64_t c = 0; c < model.config.model.num_classes; ++c) classes.push_back(std::to_string(c));
   }
-  model.network = models::make_model(model.config.model);
+  {
+    const nn::init::Skip skip;  // every value comes from the file
+    model.network = models::make_model(model.config.model);
+  }
   load_weights(weights, *model.network);
   model.network->eval();
   return model;

@@ -13,10 +13,9 @@
 
 #include "narae/core/error.h"
 #include "narae/core/files.h"
-#include "narae/graph/grad.h"
-#include "narae/ops/elementwise.h"
 #include "narae/train/append_file.h"
 #include "narae/train/evaluate.h"
+#include "narae/train/learner.h"
 #include "narae/train/optimization.h"
 #include "narae/train/run_folder.h"
 #include "narae/train/run_pictures.h"
@@ -30,32 +29,11 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::string_view results_header = "epoch,step,train_loss,train_accuracy,val_loss,val_accuracy,lr,seconds\n";
 constexpr std::string_view steps_header = "step,epoch,loss,lr,grad_norm\n";
 
-void freeze(nn::Module& model, const std::string& pattern) {
-  try {
-    model.freeze(pattern);
-  } catch (const Error& error) {
-    throw UsageError(std::string("train.freeze: ") + error.what());
-  }
-}
-
-// A run that goes on from a checkpoint doesn't need the file that its weights started from.
-std::shared_ptr<nn::Module> make_network(const Recipe& recipe, const models::ModelConfig& config, bool begun = false) {
-  manual_seed(static_cast<std::uint64_t>(recipe.train.seed));
-  std::shared_ptr<nn::Module> model = models::make_model(config.model);
-  if (!recipe.train.weights.empty() && !begun) load_weights(recipe.train.weights, *model);
-  std::string_view rest = recipe.train.freeze;
-  while (!rest.empty()) {
-    const std::size_t comma = rest.find(',');
-    if (const std::string pattern(rest.substr(0, comma)); !pattern.empty()) freeze(*model, pattern);
-    rest.remove_prefix(comma == std::string_view::npos ? rest.size() : comma + 1);
-  }
-  if (model->parameters().empty()) {
-    throw UsageError("train.freeze = '" + recipe.train.freeze + "' leaves no parameter to be trained");
-  }
-  return model;
+std::string results_header(std::int64_t classes) {
+  return std::string("epoch,step,train_loss,train_accuracy,val_loss,val_accuracy") +
+         (classes > classes_without_top5 ? ",val_top5" : "") + ",lr,seconds\n";
 }
 
 std::unique_ptr<optim::EarlyStopping> make_stopping(const TrainRecipe& recipe) {
@@ -97,12 +75,11 @@ class Trainer {
         options_(options),
         data_(std::move(data)),
         config_(model_config(recipe, data_.train)),
-        model_(make_network(recipe, config_, has_checkpoint(options.resume))),
-        parameters_(model_->parameters()),
-        optimizer_(make_optimizer(recipe.train, parameters_)),
+        learner_(recipe, config_, has_checkpoint(options.resume)),
         loader_(training_loader(recipe, data_.train)),
         judge_(evaluation_loader(config_, data_.judged, recipe.data.workers)),
-        rate_(recipe.train, loader_.batches()),
+        steps_per_epoch_(learner_.steps(loader_.batches())),
+        rate_(recipe.train, steps_per_epoch_),
         stopping_(make_stopping(recipe.train)),
         folder_(make_folder(recipe, options)),
         progress_(options.progress) {}
@@ -119,29 +96,21 @@ class Trainer {
   // The rest of the epoch that the loader stands in. False when it was left in the middle.
   bool train_epoch() {
     const std::int64_t epoch = loader_.state().epoch;
-    const std::int64_t batches = loader_.batches();
     progress_.begin({.number = epoch + 1,
                      .epochs = recipe_.train.epochs,
-                     .steps = batches,
-                     .batch_size = recipe_.train.batch_size});
-    model_->train();
+                     .steps = steps_per_epoch_,
+                     .batch_size = recipe_.train.batch_size * recipe_.train.accumulate});
+    learner_.begin_training();
     const double waited = loader_.waited();
     const Clock::time_point begun = Clock::now();
-    for (const auto& [image, label] : loader_) {
-      const double lr = rate_(state_.step);
-      optimizer_->set_lr(lr);
-      const Tensor logits = (*model_)(image);
-      const Tensor loss = classification_loss(recipe_.train, logits, label, true);
-      const Tensor penalty = loss_penalty(recipe_.train, parameters_);
-      const optim::StepResult result = optimizer_->step(grad(penalty.defined() ? loss + penalty : loss, parameters_));
-      if (!result.applied) stop_at_non_finite(epoch, result.first_non_finite);
-
+    while (const auto step = learner_.step(loader_, rate_(state_.step), state_.epoch_tally)) {
+      if (!step->applied) stop_at_non_finite(epoch, step->first_non_finite);
       ++state_.step;
-      state_.epoch_tally.add(loss.item(), logits.array(), label);
-      steps_->write(fmt::format("{},{},{},{},{}\n", state_.step, epoch + 1, loss.item(), lr, result.gradient_norm()));
-      progress_.step(loader_.state().batch, state_.epoch_tally.scores().loss);
+      steps_->write(fmt::format("{},{},{},{},{}\n", state_.step, epoch + 1, step->loss, learner_.optimizer().lr(),
+                                step->gradient_norm));
+      progress_.step(learner_.steps(loader_.state().batch), state_.epoch_tally.scores().loss);
       // At an epoch's last batch its end follows at once, with a checkpoint of its own.
-      if (loader_.state().batch == batches) continue;
+      if (loader_.state().batch == loader_.batches()) continue;
       if (interrupted()) {
         save(loader_.state());
         return false;
@@ -173,33 +142,36 @@ class Trainer {
 
   void finish_epoch() {
     const Scores trained = state_.epoch_tally.scores();
-    state_.last = evaluate(*model_, judge_, recipe_.train).scores;
+    state_.last = evaluate(learner_.judged(), judge_, recipe_.train).scores;
     if (!std::isfinite(state_.last.loss)) {
       stop_for(fmt::format("after step {} (epoch {}) the {} loss is no longer finite", state_.step,
                            state_.loader.epoch + 1, judged()));
     }
     const std::int64_t epoch = state_.loader.epoch + 1;
-    const double lr = optimizer_->lr();
+    const double lr = learner_.optimizer().lr();
     rate_.report(state_.last.loss);
     if (stopping_) stopping_->report(state_.last.accuracy);
     const bool better = state_.best.epoch == 0 || state_.last.accuracy > state_.best.scores.accuracy;
     if (better) state_.best = {.epoch = epoch, .scores = state_.last};
     state_.epoch_tally = {};
-    results_->write(fmt::format("{},{},{},{},{},{},{},{:.3f}\n", epoch, state_.step, trained.loss, trained.accuracy,
-                                state_.last.loss, state_.last.accuracy, lr, seconds()));
+    const auto& top5 = state_.last.top5;
+    results_->write(fmt::format("{},{},{},{},{},{}{},{},{:.3f}\n", epoch, state_.step, trained.loss, trained.accuracy,
+                                state_.last.loss, state_.last.accuracy, top5 ? fmt::format(",{}", *top5) : "", lr,
+                                seconds()));
     save(loader_.state());
     save_weights_of_epoch();
-    say(fmt::format("epoch {}/{}  loss {:.4f}  accuracy {:.2f} %  {} loss {:.4f}  {} accuracy {:.2f} %  {}{}", epoch,
+    say(fmt::format("epoch {}/{}  loss {:.4f}  accuracy {:.2f} %  {} loss {:.4f}  {} accuracy {:.2f} %{}  {}{}", epoch,
                     recipe_.train.epochs, trained.loss, 100 * trained.accuracy, judged(), state_.last.loss, judged(),
-                    100 * state_.last.accuracy, clock_text(seconds()), better ? "  best" : ""));
-    draw_curves(folder_.path(), {.title = title(), .judged = judged(), .steps_per_epoch = loader_.batches()});
+                    100 * state_.last.accuracy, top5 ? fmt::format(" (top 5 {:.2f} %)", 100 * *top5) : "",
+                    clock_text(seconds()), better ? "  best" : ""));
+    draw_curves(folder_.path(), {.title = title(), .judged = judged(), .steps_per_epoch = steps_per_epoch_});
   }
 
   // Beside a checkpoint at the end of an epoch, and again when the run goes on from one: whatever happened between the
   // checkpoint and these files is made good.
   void save_weights_of_epoch() {
-    save_weights(folder_.weights("last"), *model_);
-    if (state_.best.epoch == state_.loader.epoch) save_weights(folder_.weights("best"), *model_);
+    save_weights(folder_.weights("last"), learner_.judged());
+    if (state_.best.epoch == state_.loader.epoch) save_weights(folder_.weights("best"), learner_.judged());
   }
 
   void start() {
@@ -209,15 +181,19 @@ class Trainer {
     log_.emplace(folder_.file("log.txt"));
     write_file(folder_.file("recipe.toml"), to_toml(recipe_));
     write_file(folder_.file("config.json"), models::to_json(config_));
-    cut_back(*results_, state_.results_bytes, results_header);
+    cut_back(*results_, state_.results_bytes, results_header(config_.model.num_classes));
     cut_back(*steps_, state_.steps_bytes, steps_header);
     begun_ = Clock::now();
     say(fmt::format("{}: {} parameters, {} training and {} {} samples of {}, seed {}, {} threads",
-                    folder_.path().string(), model_->parameter_count(), data_.train.size(), data_.judged.size(),
-                    judged(), recipe_.data.name, recipe_.train.seed, current_conditions().threads));
+                    folder_.path().string(), learner_.network().parameter_count(), data_.train.size(),
+                    data_.judged.size(), judged(), recipe_.data.name, recipe_.train.seed,
+                    current_conditions().threads));
     if (rate_.warmup_steps() < recipe_.train.schedule.warmup_steps) {
       say(fmt::format("the run is short: its warm-up has {} steps instead of {}", rate_.warmup_steps(),
                       recipe_.train.schedule.warmup_steps));
+    }
+    if (recipe_.train.checkpoint_activations && learner_.recomputed_modules() == 0) {
+      say("train.checkpoint_activations: the network has no blocks whose values could be computed again");
     }
     for (const std::string& remark : remarks) say(remark);
     report_skipped();
@@ -229,7 +205,8 @@ class Trainer {
     if (options_.resume.empty()) return remarks;
     require_same_network();
     const auto warn = [&](const std::string& text) { remarks.push_back(text); };
-    const std::optional<TrainState> saved = load_checkpoint(folder_.checkpoints(), *model_, *optimizer_, warn);
+    const std::optional<TrainState> saved =
+        load_checkpoint(folder_.checkpoints(), learner_.network(), learner_.optimizer(), warn, learner_.average());
     if (!saved) {
       folder_.clear();
       remarks.emplace_back("there is no checkpoint to go on from yet: the run begins anew");
@@ -288,7 +265,8 @@ class Trainer {
     state_.conditions = current_conditions();
     TrainState saved = state_;
     saved.seconds = seconds();
-    save_checkpoint(folder_.checkpoints(), saved, *model_, *optimizer_, recipe_.train.keep_checkpoints);
+    save_checkpoint(folder_.checkpoints(), saved, learner_.network(), learner_.optimizer(),
+                    recipe_.train.keep_checkpoints, learner_.average());
   }
 
   [[noreturn]] void stop_at_non_finite(std::int64_t epoch, const std::string& where) {
@@ -301,8 +279,8 @@ class Trainer {
   // What was written stays; the weights as they are now are saved if they are any good.
   [[noreturn]] void stop_for(std::string message) {
     progress_.clear();
-    if (is_finite(*model_)) {
-      save_weights(folder_.weights("last"), *model_);
+    if (is_finite(learner_.network()) && is_finite(learner_.judged())) {
+      save_weights(folder_.weights("last"), learner_.judged());
       message += fmt::format(". The weights before it are in {}", folder_.weights("last").string());
     } else {
       message += ". The update before it has spoiled the weights: they were not saved";
@@ -323,22 +301,23 @@ class Trainer {
                        .judged = judged(),
                        .last = state_.last,
                        .best = state_.best,
-                       .weights = weights_hash(*model_),
+                       .weights = weights_hash(learner_.judged()),
                        .seconds = seconds()};
     if (result.interrupted) {
-      save_weights(folder_.weights("last"), *model_);
+      save_weights(folder_.weights("last"), learner_.judged());
       log("interrupted; --resume goes on from here");
       return result;
     }
     if (result.stopped_early) say(fmt::format("no progress for {} epochs: stopped", recipe_.train.patience));
-    load_weights(folder_.weights("best"), *model_);
+    const nn::Module& model = learner_.judged();
+    load_weights(folder_.weights("best"), model);
     judge_.set_epoch(0);
-    draw_answers(folder_.path(), title(), *model_, config_, data_.judged, evaluate(*model_, judge_, recipe_.train));
+    draw_answers(folder_.path(), title(), model, config_, data_.judged, evaluate(model, judge_, recipe_.train));
     if (data_.judged_split == Split::validation && data_.test.size() > 0) {
       Loader test = evaluation_loader(config_, data_.test, recipe_.data.workers);
-      result.test = evaluate(*model_, test, recipe_.train).scores;
+      result.test = evaluate(model, test, recipe_.train).scores;
     }
-    write_file(folder_.file("summary.txt"), run_summary(recipe_, config_, *model_, result));
+    write_file(folder_.file("summary.txt"), run_summary(recipe_, config_, model, result));
     log(headline(result));
     return result;
   }
@@ -364,11 +343,10 @@ class Trainer {
   const TrainOptions options_;
   const TaskData data_;
   const models::ModelConfig config_;
-  const std::shared_ptr<nn::Module> model_;
-  const std::vector<Tensor> parameters_;
-  const std::unique_ptr<optim::Optimizer> optimizer_;
+  Learner learner_;
   Loader loader_;
   Loader judge_;
+  const std::int64_t steps_per_epoch_;
   RateSchedule rate_;
   const std::unique_ptr<optim::EarlyStopping> stopping_;
   RunFolder folder_;
@@ -390,17 +368,16 @@ TrainResult train(const Recipe& recipe, const TrainOptions& options) {
 TrainPlan plan_training(const Recipe& recipe) {
   const TaskData data = open_task_data(recipe);
   const models::ModelConfig config = model_config(recipe, data.train);
-  const std::shared_ptr<nn::Module> model = make_network(recipe, config);
-  const std::int64_t batches = training_loader(recipe, data.train).batches();
-  static_cast<void>(make_optimizer(recipe.train, model->parameters()));
-  const RateSchedule schedule(recipe.train, batches);
-  return {.network = nn::to_string(*model),
-          .parameters = model->parameter_count(),
+  const Learner learner(recipe, config);
+  const std::int64_t steps = learner.steps(training_loader(recipe, data.train).batches());
+  const RateSchedule schedule(recipe.train, steps);  // refuses what can't be a schedule
+  return {.network = nn::to_string(learner.network()),
+          .parameters = learner.network().parameter_count(),
           .train_samples = data.train.size(),
           .judged_samples = data.judged.size(),
           .judged = std::string(name_of(data.judged_split)),
           .classes = config.model.num_classes,
-          .steps = recipe.train.epochs * batches};
+          .steps = recipe.train.epochs * steps};
 }
 
 }  // namespace narae

@@ -23,12 +23,15 @@ void save_weights(const std::filesystem::path& path, const nn::Module& model) {
   write_safetensors(path, model.state_dict(), {{"format", "pt"}});
 }
 
-void load_weights(const std::filesystem::path& path, const nn::Module& model) {
-  const TensorFile file = read_safetensors(path);
+void load_weights(const std::filesystem::path& path, const nn::Module& model, const std::vector<std::string>& fresh) {
+  TensorFile file = read_safetensors(path);
+  nn::StateDict state;
+  for (const std::string& name : file.order) state.emplace_back(name, std::move(file.tensors.at(name)));
   try {
-    model.load_state_dict(file.tensors);
+    model.load_state_dict(state, {.except = fresh});
   } catch (const Error& e) {
-    throw Error(path.string() + ": these weights do not fit the model: " + e.what());
+    throw Error(path.string() + ": these weights do not fit the model: " + e.what() +
+                "\nWhat is to start afresh, a head for other classes say, is named with --fresh (train.fresh)");
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "narae/core/export.h"
 #include "narae/nn/module.h"
@@ -11,9 +12,12 @@ namespace narae {
 /// Parameters and buffers alone, under the names of the ecosystem, as a safetensors file; atomically.
 NARAE_API void save_weights(const std::filesystem::path& path, const nn::Module& model);
 
-/// Gives the model the weights of a safetensors file. Throws one Error naming the file that lists everything missing,
-/// unexpected or misshapen, before anything is changed.
-NARAE_API void load_weights(const std::filesystem::path& path, const nn::Module& model);
+/// Gives the model the weights of a safetensors file, or of all shards of a model through its
+/// model.safetensors.index.json. Tensors that match one of the patterns `fresh` (see nn::LoadOptions::except) keep the
+/// values that they have and are not looked for in the file. Throws one Error naming the file that lists everything
+/// missing, unexpected or misshapen, before anything is changed.
+NARAE_API void load_weights(const std::filesystem::path& path, const nn::Module& model,
+                            const std::vector<std::string>& fresh = {});
 
 /// 16 hexadecimal digits: FNV-1a over names, types, shapes and bytes of parameters and buffers, in order. Equal for
 /// equal bits.

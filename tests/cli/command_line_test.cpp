@@ -18,7 +18,7 @@ TEST(CommandLine, HelpAndVersionGoToStandardOutput) {
   const CommandResult help = run_command({"--help"});
   EXPECT_EQ(help.exit_code, 0);
   for (const char* command :
-       {"train", "eval", "predict", "forward", "summary", "models", "recipes", "datasets", "runs"}) {
+       {"train", "eval", "predict", "forward", "summary", "inspect", "models", "recipes", "datasets", "runs"}) {
     EXPECT_SAYS(help.out, command);
     const CommandResult own = run_command({command, "--help"});
     EXPECT_EQ(own.exit_code, 0) << command;
@@ -59,6 +59,8 @@ TEST(CommandLine, MistakesNameTheNearestKnownWordAndExitWith2) {
       {{"summary", "lenet"}, "'lenet' is neither a model, a recipe nor a run folder; did you mean 'lenet5'?"},
       {{"summary", "lenet5", "--inptu", "1x2"}, "unknown flag '--inptu'; did you mean '--input'?"},
       {{"forward", "lenet5"}, "required"},
+      {{"inspect", "fliters"}, "unknown command 'fliters'; did you mean 'filters'?"},
+      {{"inspect", "filters", "--save", "sheet.svg"}, "'sheet.svg' must end in .png"},
   };
   for (const Mistake& mistake : mistakes) {
     const CommandResult result = run_command(mistake.arguments);

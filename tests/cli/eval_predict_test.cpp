@@ -73,6 +73,99 @@ TEST_F(TrainedRun, EvalTakesOtherWeightsSplitsAndData) {
   EXPECT_LT(other["accuracy"], json_of({})["accuracy"]);
 }
 
+TEST_F(TrainedRun, EvalTellsHowEachClassFares) {
+  const CommandResult result = run({"eval", "softmax/run"});
+  for (const char* part : {"top 5 ", "\nclass  precision  recall", "F1", "support", "\nmean "}) {
+    EXPECT_SAYS(result.out, part);
+  }
+  const Json json = Json::parse(run({"eval", "softmax/run", "--json"}).out);
+  ASSERT_EQ(json["classes"].size(), 10U);
+  double recall = 0;
+  std::int64_t support = 0;
+  for (const Json& c : json["classes"]) {
+    EXPECT_EQ(c["recall"], json["recall"][c["class"].get<std::string>()]);
+    const double precision = c["precision"];
+    const double own_recall = c["recall"];
+    EXPECT_NEAR(c["f1"].get<double>(), 2 * precision * own_recall / (precision + own_recall), 1e-12);
+    recall += own_recall * c["support"].get<double>();
+    support += c["support"].get<std::int64_t>();
+  }
+  EXPECT_EQ(support, 100);
+  EXPECT_NEAR(recall / 100, json["accuracy"].get<double>(), 1e-12);
+  EXPECT_EQ(json["mean"]["support"], 100);
+  EXPECT_GE(json["top5"], json["accuracy"]);
+}
+
+TEST_F(TrainedRun, EvalCountsTheKLikeliest) {
+  const auto top = [&](const std::string& k) {
+    return Json::parse(run({"eval", "softmax/run", "--top", k, "--json"}).out)["top" + k].get<double>();
+  };
+  EXPECT_EQ(top("1"), Json::parse(run({"eval", "softmax/run", "--json"}).out)["accuracy"].get<double>());
+  EXPECT_GE(top("3"), top("1"));
+  EXPECT_EQ(top("10"), 1);
+  EXPECT_SAYS(run({"eval", "softmax/run", "--top", "3"}).out, "  top 3 ");
+  EXPECT_EQ(run({"eval", "mlp/run"}).out.find("top"), std::string::npos) << "there are two classes only";
+  const CommandResult many = run({"eval", "mlp/run", "--top", "3"});
+  EXPECT_EQ(many.exit_code, 2);
+  EXPECT_SAYS(many.err, "the top 3 of 2 classes");
+  EXPECT_EQ(run({"eval", "mlp/run", "--top", "0"}).exit_code, 2);
+}
+
+TEST_F(TrainedRun, EvalDrawsTheConfusionMatrix) {
+  EXPECT_EQ(run({"eval", "softmax/run", "--save", "confusion.png"}).exit_code, 0);
+  const Array drawn = read_png(folder() / "confusion.png");
+  EXPECT_EQ(drawn.shape[0], 3);
+  EXPECT_GT(drawn.shape[1], 200);
+  const CommandResult bad = run({"eval", "softmax/run", "--save", "confusion.svg"});
+  EXPECT_EQ(bad.exit_code, 2);
+  EXPECT_SAYS(bad.err, "must end in .png");
+}
+
+TEST_F(TrainedRun, EvalAveragesTheProbabilitiesOfSeveralRuns) {
+  const auto train = [&](const std::string& recipe, const std::string& seed) {
+    const CommandResult result = run({"train", recipe, "--data", "synth:digits?train=400&test=100", "--epochs", "2",
+                                      "--quiet", "--name", "member", "--seed", seed, "--val-fraction", "0.25"});
+    ASSERT_EQ(result.exit_code, 0) << result.err;
+  };
+  train("mlp", "1");
+  const auto json_of = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), "eval");
+    arguments.emplace_back("--json");
+    const CommandResult result = run(arguments);
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    return Json::parse(result.out);
+  };
+  const Json one = json_of({"softmax/run"});
+  const Json other = json_of({"mlp/member"});
+  const Json both = json_of({"softmax/run", "mlp/member"});
+  ASSERT_EQ(both["runs"].size(), 2U);
+  EXPECT_EQ(both["runs"][0]["hash"], one["hash"]);
+  EXPECT_EQ(both["runs"][1]["hash"], other["hash"]);
+  EXPECT_EQ(both["samples"], 100);
+  // -log of a mean is at most the mean of -log (Jensen).
+  EXPECT_LE(both["loss"].get<double>(), (one["loss"].get<double>() + other["loss"].get<double>()) / 2 + 1e-6);
+  // Twice the same run is that run.
+  const Json twice = json_of({"softmax/run", "softmax/run"});
+  EXPECT_EQ(twice["accuracy"], one["accuracy"]);
+  EXPECT_NEAR(twice["loss"].get<double>(), one["loss"].get<double>(), 1e-6);
+  EXPECT_SAYS(run({"eval", "softmax/run", "mlp/member"}).out, "runs/softmax/run + runs/mlp/member  accuracy ");
+
+  const CommandResult classes = run({"eval", "softmax/run", "mlp/run", "--data", "synth:digits"});
+  EXPECT_EQ(classes.exit_code, 2);
+  EXPECT_SAYS(classes.err, "don't tell the same classes apart: 10 (first 0) and 2");
+  const CommandResult unfit = run({"eval", "softmax/run", "mlp/member", "--split", "train"});
+  EXPECT_EQ(unfit.exit_code, 2) << "one set a quarter of them aside";
+  EXPECT_SAYS(unfit.err, "different validation samples");
+  EXPECT_EQ(run({"train", "softmax", "--data", "synth:digits?train=200&test=100", "--epochs", "1", "--quiet", "--name",
+                 "other"})
+                .exit_code,
+            0);
+  const CommandResult data = run({"eval", "softmax/run", "softmax/other"});
+  EXPECT_EQ(data.exit_code, 2);
+  EXPECT_SAYS(data.err, "choose one with --data");
+  EXPECT_EQ(run({"eval", "softmax/run", "softmax/other", "--data", "synth:digits?test=50"}).exit_code, 0);
+}
+
 TEST_F(TrainedRun, EvalExplainsMistakes) {
   const std::vector<std::tuple<std::vector<std::string>, int, std::string>> mistakes = {
       {{"eval"}, 2, "run is required"},

@@ -116,6 +116,45 @@ TEST_F(ForwardCommand, StrictWeightsListEverythingThatIsWrong) {
   EXPECT_FALSE(fs::exists(folder_ / "y.npy"));
 }
 
+// A model by its name alone: options and classes on the command line.
+TEST_F(ForwardCommand, OptionsAndClassesMakeTheNetwork) {
+  const std::vector<std::string> same = {"mlp", "model.hidden=4", "model.activation=tanh", "--classes",
+                                         "2",   "--weights",      "weights.safetensors"};
+  EXPECT_EQ(forward(with(same, {"--input", "x.npy", "--output", "y.npy"})).exit_code, 0);
+  expect_same(read_npy(folder_ / "y.npy"), expected(input_));
+}
+
+TEST_F(ForwardCommand, AFreshHeadIsNotLookedForInTheWeights) {
+  const std::vector<std::string> three = {"mlp", "model.hidden=4", "model.activation=tanh", "--classes",
+                                          "3",   "--weights",      "weights.safetensors"};
+  const CommandResult misfit = forward(with(three, {"--input", "x.npy", "--output", "y.npy"}));
+  EXPECT_EQ(misfit.exit_code, 1);
+  EXPECT_SAYS(misfit.err, "2.weight is f32 (2, 4) instead of f32 (3, 4)");
+  EXPECT_SAYS(misfit.err, "--fresh");
+  EXPECT_EQ(forward(with(three, {"--fresh", "2", "--input", "x.npy", "--output", "y.npy"})).exit_code, 0);
+  EXPECT_EQ(read_npy(folder_ / "y.npy").shape, (Shape{5, 3}));
+}
+
+TEST_F(ForwardCommand, ShardsAreReadThroughTheirIndex) {
+  std::string map;
+  const nn::StateDict state = model_->state_dict();
+  for (std::size_t i = 0; i < state.size(); ++i) {
+    const std::string shard = "model-" + std::to_string(i % 2) + ".safetensors";
+    map += (i == 0 ? "\"" : ", \"") + state[i].first + "\": \"" + shard + "\"";
+  }
+  for (std::size_t first : {0U, 1U}) {
+    nn::StateDict part;
+    for (std::size_t i = first; i < state.size(); i += 2) part.push_back(state[i]);
+    write_safetensors(folder_ / ("model-" + std::to_string(first) + ".safetensors"), part);
+  }
+  write_whole(folder_ / "model.safetensors.index.json", "{\"metadata\": {}, \"weight_map\": {" + map + "}}");
+  const std::vector<std::string> sharded = {"mlp", "--config", "config.json", "--weights",
+                                            "model.safetensors.index.json"};
+  const CommandResult result = forward(with(sharded, {"--input", "x.npy", "--output", "y.npy"}));
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  expect_same(read_npy(folder_ / "y.npy"), expected(input_));
+}
+
 TEST_F(ForwardCommand, MistakesAreExplainedAndLeaveNoFile) {
   struct Case {
     std::vector<std::string> arguments;
@@ -142,6 +181,11 @@ TEST_F(ForwardCommand, MistakesAreExplainedAndLeaveNoFile) {
       {{"mlp", "--config", "none.json", "--input", "x.npy", "--output", "y.npy"}, 1, "none.json"},
       {{"mlp", "--weights", "none.safetensors", "--input", "x.npy", "--output", "y.npy"}, 1, "none.safetensors"},
       {{"mlp", "--output", "y.npy"}, 2, "--input is required"},
+      {{"mlp", "model.hiden=3", "--input", "x.npy", "--output", "y.npy"}, 2, "model.hidden"},
+      {{"mlp", "train.epochs=3", "--input", "x.npy", "--output", "y.npy"}, 2, "only options of the model"},
+      {{"mlp", "--fresh", "0", "--input", "x.npy", "--output", "y.npy"}, 2, "--weights is not read for"},
+      {with(known, {"--classes", "3", "--input", "x.npy", "--output", "y.npy"}), 2, "can't be changed"},
+      {with(known, {"--fresh", "9", "--input", "x.npy", "--output", "y.npy"}), 1, "no tensor matches '9'"},
       {{"mlp", "--input", "x.npy"}, 2, "--output is required"},
   };
   for (const Case& c : cases) {

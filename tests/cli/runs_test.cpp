@@ -103,6 +103,26 @@ TEST_F(RunsCommand, CompareShowsOnlyWhatDiffers) {
   EXPECT_EQ(json["different"]["model.hidden"], Json({"-", "[256]"}));
 }
 
+TEST_F(RunsCommand, CompareDrawsTheCurvesOfAllRuns) {
+  const std::string header = "epoch,step,train_loss,train_accuracy,val_loss,val_accuracy,lr,seconds\n";
+  write_whole(folder_ / "runs/lenet5/a/results.csv",
+              header + "1,8,0.5,0.8,0.4,0.85,0.1,1\n2,16,0.3,0.9,0.3,0.9,0.1,1\n");
+  write_whole(folder_ / "runs/lenet5/b/results.csv",
+              header + "1,8,0.7,0.7,0.6,0.75,0.1,1\n2,16,0.6,0.8,0.5,0.8,0.1,1\n");
+  const CommandResult result = runs({"compare", "lenet5/a", "lenet5/b", "mlp/run", "--save", "both.svg"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_SAYS(result.out, "best accuracy");
+  const std::string svg = read_whole(folder_ / "both.svg");
+  for (const char* part : {"training loss", "accuracy on test or validation samples", ">lenet5/a<", ">lenet5/b<",
+                           ">mlp/run<", "lenet5/a at 2: 0.3", "lenet5/b at 1: 0.75"}) {
+    EXPECT_SAYS(svg, part);
+  }
+  const CommandResult bad = runs({"compare", "lenet5/a", "--save", "both.png"});
+  EXPECT_EQ(bad.exit_code, 2);
+  EXPECT_SAYS(bad.err, "must end in .svg");
+  EXPECT_EQ(runs({"compare", "lenet5/a", "--save", "no/such/folder.svg"}).exit_code, 1);
+}
+
 TEST_F(RunsCommand, RmRemovesRunsAndNothingElse) {
   fs::create_directories(folder_ / "precious");
   write_whole(folder_ / "precious" / "file", "text");

@@ -60,6 +60,24 @@ TEST(SummaryCommand, BatchSizeAndOptimizerDecideTheMemory) {
   EXPECT_GE(adam["optimizer_bytes"], 2 * 4 * 61706);
 }
 
+TEST(SummaryCommand, WhatTrainingKeepsOrComputesTwiceDecidesTheMemory) {
+  std::string hidden = "model.hidden=64";
+  for (int i = 0; i < 24; ++i) hidden += ",64";
+  const std::vector<std::string> deep = {"mlp", hidden, "--batch-size", "4096", "--input", "2"};
+  const auto training = [&](const std::string& key) {
+    std::vector<std::string> arguments = deep;
+    if (!key.empty()) arguments.push_back(key);
+    return summary(arguments)["training"];
+  };
+  const Json plain = training("");
+  EXPECT_LT(training("train.checkpoint_activations=true")["arena_bytes"].get<double>(),
+            plain["arena_bytes"].get<double>() / 2);
+  const auto optimizer_bytes = [](const Json& json) { return json["optimizer_bytes"].get<std::int64_t>(); };
+  const auto weights = plain["parameter_bytes"].get<std::int64_t>();
+  EXPECT_EQ(optimizer_bytes(training("train.ema=0.9")), optimizer_bytes(plain) + weights);
+  EXPECT_EQ(optimizer_bytes(training("train.accumulate=2")), optimizer_bytes(plain) + weights);
+}
+
 TEST(SummaryCommand, TheInputFollowsTheRecipesData) {
   EXPECT_EQ(summary({"mlp", "data.name=synth:moons"})["input"], Json({1, 2}));
   const CommandResult missing = run_command({"summary", "mlp", "data.name=no-such-set"});

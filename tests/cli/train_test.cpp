@@ -182,6 +182,30 @@ TEST_F(TrainCommand, WeightsAndFreezeStartFromAnotherRun) {
   EXPECT_EQ(train({"mlp", "--freeze", "head"}).exit_code, 2);
 }
 
+// Fine-tuning: another head on the layers of an earlier run.
+TEST_F(TrainCommand, FreshTensorsAreNotTakenFromTheWeights) {
+  ASSERT_EQ(train_points({}).exit_code, 0);
+  const std::string weights = "runs/mlp/run/weights/last.safetensors";
+  const std::vector<std::string> other = {"model.hidden=8,4", "--weights", weights};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), other.begin(), other.end());
+    return more;
+  };
+  const CommandResult misfit = train_points(with({}));
+  EXPECT_EQ(misfit.exit_code, 1);
+  EXPECT_SAYS(misfit.err, "--fresh");
+  const CommandResult tuned = train_points(with({"--fresh", "2.*", "--fresh", "4", "--freeze", "0"}));
+  EXPECT_EQ(tuned.exit_code, 0) << tuned.err;
+  const auto before = read_safetensors(folder_ / weights);
+  const auto after = read_safetensors(folder_ / "runs/mlp/run-2/weights/last.safetensors");
+  EXPECT_EQ(after.tensors.at("2.weight").shape, (Shape{4, 8}));
+  const Array& kept = before.tensors.at("0.weight");
+  EXPECT_EQ(std::memcmp(kept.buffer.data(), after.tensors.at("0.weight").buffer.data(), kept.bytes()), 0);
+  EXPECT_EQ(recipe_of("runs/mlp/run-2").train.fresh, "2.*,4");
+  EXPECT_EQ(train_points({"--fresh", "0"}).exit_code, 2);
+  EXPECT_EQ(train_points({"--weights", weights, "--fresh", "head"}).exit_code, 1);
+}
+
 TEST_F(TrainCommand, PatienceStopsTheRun) {
   const CommandResult result = train_points({"--epochs", "50", "--patience", "1", "train.min_delta=1"});
   EXPECT_EQ(result.exit_code, 0);

@@ -55,7 +55,7 @@ std::string fault_in(const std::string& xml) {
 }
 
 std::string drawn(const Chart& chart, const SvgOptions& options = {}) {
-  const std::string result = svg({&chart, 1}, options);
+  std::string result = svg({&chart, 1}, options);
   EXPECT_EQ(fault_in(result), "");
   EXPECT_EQ(count(result, "nan"), 0);
   EXPECT_EQ(count(result, "inf"), 0);
@@ -95,6 +95,29 @@ TEST(Svg, TextIsEscaped) {
   EXPECT_EQ(escape_xml("a<b & \"c\">'d'"), "a&lt;b &amp; &quot;c&quot;&gt;&#39;d&#39;");
   EXPECT_EQ(escape_xml("\xEA\xB0\x80\n\t"), "\xEA\xB0\x80\n\t");
   EXPECT_EQ(escape_xml(std::string_view("\0\xC3", 2)), "\xEF\xBF\xBD\xEF\xBF\xBD");
+}
+
+TEST(Svg, MarksStandAcrossThePlot) {
+  const Chart chart{.series = {{.name = "s", .y = {1, 2, 3}, .x = {1, 10, 100}}},
+                    .log_x = true,
+                    .marks = {{.x = 10, .label = "here & now"}, {.x = 1000, .label = "beyond"}, {.x = -1}}};
+  const std::string text = drawn(chart);
+  EXPECT_EQ(count(text, "class=\"mark\""), 1);
+  EXPECT_NE(text.find("here &amp; now"), std::string::npos);
+  EXPECT_EQ(text.find("beyond"), std::string::npos);
+  EXPECT_EQ(fault_in(text), "");
+}
+
+TEST(Svg, ALongLegendTakesSeveralLines) {
+  Chart chart;
+  for (int i = 0; i < 12; ++i) {
+    chart.series.push_back({.name = "a run with a long name " + std::to_string(i), .y = {1.0 * i, 2.0 * i}});
+  }
+  const std::string text = drawn(chart);
+  for (int i = 0; i < 12; ++i) EXPECT_NE(text.find(chart.series[static_cast<std::size_t>(i)].name), std::string::npos);
+  EXPECT_EQ(fault_in(text), "");
+  for (int i = 0; i < 200; ++i) chart.series.push_back(chart.series[0]);
+  EXPECT_EQ(fault_in(drawn(chart)), "") << "more than the panel holds are left out";
 }
 
 TEST(Svg, WhatCannotBeShownLeavesAGap) {

@@ -38,29 +38,6 @@ void expect_picture(const Array& picture) {
   EXPECT_EQ(picture.shape[0], 3);
 }
 
-TEST(ContactSheet, ShowsEveryPictureAtItsPlace) {
-  const std::vector<SheetPicture> pictures{{plain({1, 8, 8}, 0), "black"}, {plain({3, 8, 8}, 90), "grey"}};
-  const Array sheet = contact_sheet(pictures, {.title = "two", .columns = 1});
-  expect_picture(sheet);
-  EXPECT_EQ(count(sheet, {90, 90, 90}), 72 * 72);  // nine times its size
-  const Array beside = contact_sheet(pictures, {.title = "two", .columns = 2});
-  EXPECT_GT(sheet.shape[1], beside.shape[1]);
-  EXPECT_LT(count(contact_sheet({pictures.data(), 1}), {90, 90, 90}), 100);
-  // Pictures that are larger than a tile are shrunk, not cut.
-  const std::vector<SheetPicture> large{{plain({3, 300, 200}, 90), ""}};
-  const std::int64_t area = count(contact_sheet(large, {.tile_size = 64}), {90, 90, 90});
-  EXPECT_EQ(area, 60 * 40);
-}
-
-TEST(ContactSheet, RefusesWhatItCanNotDraw) {
-  EXPECT_THROW((void)contact_sheet({}), Error);
-  const SheetPicture wrong{plain({2, 8, 8}, 0), ""};
-  EXPECT_THROW((void)contact_sheet({&wrong, 1}), Error);
-  const SheetPicture right{plain({1, 8, 8}, 0), ""};
-  EXPECT_THROW((void)contact_sheet({&right, 1}, {.tile_size = 8}), Error);
-  EXPECT_THROW((void)contact_sheet({&right, 1}, {.columns = -1}), Error);
-}
-
 TEST(PredictionGrid, FramesSayWhatIsRight) {
   const Array image = plain({1, 28, 28}, 0);
   const auto drawn = [&](std::optional<std::string> truth) {
@@ -77,6 +54,29 @@ TEST(PredictionGrid, FramesSayWhatIsRight) {
   EXPECT_GT(count(wrong, wrong_color), count(right, right_color));  // "truth: 2" as well
   EXPECT_EQ(count(unknown, wrong_color) + count(unknown, right_color), 0);
   EXPECT_EQ(count(right, black), 112 * 112);  // the picture at four times its size
+}
+
+TEST(PictureSheet, ShowsEveryPictureWithItsLabel) {
+  const Array grey = plain({1, 20, 40}, 100);
+  const Array dark = plain({3, 20, 40}, 50);
+  const LabelledPicture pictures[] = {{.image = grey, .label = "one"}, {.image = dark, .label = "two"}};
+  const Array sheet = picture_sheet(pictures, {.columns = 2, .tile_size = 80});
+  expect_picture(sheet);
+  EXPECT_EQ(count(sheet, {100, 100, 100}), 80 * 40);  // twice the size
+  EXPECT_EQ(count(sheet, {50, 50, 50}), 80 * 40);
+  EXPECT_GT(sheet.shape[2], 2 * 80);
+  const LabelledPicture unlabelled[] = {{.image = grey, .label = ""}, {.image = dark, .label = ""}};
+  EXPECT_GT(count(sheet, ink), count(picture_sheet(unlabelled, {.columns = 2, .tile_size = 80}), ink));
+  const Array column = picture_sheet(pictures, {.columns = 1, .tile_size = 80});
+  EXPECT_GT(column.shape[1], sheet.shape[1]);
+  EXPECT_LT(column.shape[2], sheet.shape[2]);
+  // Larger pictures are made smaller.
+  EXPECT_EQ(count(picture_sheet(pictures, {.tile_size = 20}), {100, 100, 100}), 20 * 10);
+  EXPECT_THROW((void)picture_sheet({}), Error);
+  EXPECT_THROW((void)picture_sheet(pictures, {.columns = -1}), Error);
+  EXPECT_THROW((void)picture_sheet(pictures, {.tile_size = 8}), Error);
+  const LabelledPicture wrong{.image = Array::zeros(DType::f32, {1, 4, 4}), .label = "f32"};
+  EXPECT_THROW((void)picture_sheet({&wrong, 1}), Error);
 }
 
 TEST(PredictionGrid, TheBarIsAsLongAsTheProbability) {

@@ -3,6 +3,7 @@
 #include <numbers>
 #include <vector>
 
+#include "narae/nn/linear.h"
 #include "narae/ops/ops.h"
 #include "tests/nn/reference_values.h"
 
@@ -129,6 +130,24 @@ TEST(Init, RefusesWhatMakesNoSense) {
   EXPECT_THROW(init::identity(variable(zeros({2, 2, 2}))), Error);
   EXPECT_THROW(init::orthogonal(variable(zeros({2}))), Error);
   EXPECT_THROW((void)init::gain("relo"), UsageError);
+}
+
+TEST(Init, SkippedWeightsAreNotDrawn) {
+  manual_seed(4);
+  const RandomState before = random_state();
+  {
+    const nn::init::Skip outer;
+    const nn::init::Skip inner;
+    const nn::Linear layer(300, 200);
+    EXPECT_EQ(layer.weight().shape(), (Shape{200, 300}));
+    nn::init::kaiming_normal(layer.weight());
+    nn::init::constant(layer.bias(), 3);
+  }
+  EXPECT_EQ(random_state().counter, before.counter);
+  const nn::Linear layer(2, 2);
+  EXPECT_NE(random_state().counter, before.counter);
+  nn::init::constant(layer.bias(), 3);
+  EXPECT_EQ(layer.bias().to_vector<float>()[0], 3);
 }
 
 }  // namespace

@@ -112,6 +112,40 @@ TEST(Module, AStrictLoadListsEverythingAndChangesNothing) {
   EXPECT_EQ(net.head.bias().to_vector<float>()[0], 1);
 }
 
+TEST(Module, ALoadLeavesOutWhatItIsToldTo) {
+  const Net net;
+  nn::init::constant(net.head.bias(), 1);
+  nn::StateDict state = net.state_dict();
+  for (auto& [name, array] : state) {
+    if (name == "features.0.bias") array = filled({2}, 5);
+    if (name == "head.weight") array = filled({7, 2}, 0);  // a head for other classes
+    if (name == "head.bias") array = filled({7}, 0);
+  }
+  state.emplace_back("auxiliary.weight", filled({1}, 0));
+  EXPECT_THROW(net.load_state_dict(state), Error);
+  net.load_state_dict(state, {.except = {"head", "aux*"}});
+  EXPECT_EQ(net.head.bias().to_vector<float>()[0], 1);
+  EXPECT_EQ(net.named_parameters()[1].second.to_vector<float>()[0], 5);
+  const std::string text = message_of([&] { net.load_state_dict(net.state_dict(), {.except = {"haed"}}); });
+  EXPECT_TRUE(contains(text, "no tensor matches 'haed'")) << text;
+}
+
+// Files of older days have no such counters.
+TEST(Module, CountersOfBatchesMayBeMissing) {
+  const Net net;
+  eval({net(zeros({2, 1, 4, 4}))});
+  nn::StateDict state = net.state_dict();
+  const auto counter = [&] { return net.named_buffers()[2].second.to_vector<std::int64_t>()[0]; };
+  EXPECT_EQ(counter(), 1);
+  std::erase_if(state, [](const auto& entry) { return entry.first.ends_with("num_batches_tracked"); });
+  net.load_state_dict(state);
+  EXPECT_EQ(counter(), 0);
+  state.pop_back();
+  const std::string text = message_of([&] { net.load_state_dict(state); });
+  EXPECT_TRUE(contains(text, "missing: head.bias")) << text;
+  EXPECT_FALSE(contains(text, "num_batches_tracked")) << text;
+}
+
 TEST(Module, ALooseLoadStillRefusesWrongShapes) {
   const Net net;
   const nn::StateDict some = {{"head.bias", filled({3}, 4)}, {"other", filled({1}, 0)}};

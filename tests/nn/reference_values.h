@@ -22,7 +22,7 @@ struct ReferenceFile {
   nlohmann::json description;
 
   ReferenceFile(const std::string& name, const std::string& key) {
-    const auto path = std::filesystem::path(__FILE__).parent_path().parent_path() / "reference" / name;
+    const auto path = std::filesystem::path(NARAE_SOURCE_DIR) / "tests" / "reference" / name;
     TensorFile file = read_safetensors(path);
     tensors = std::move(file.tensors);
     description = nlohmann::json::parse(file.metadata.at(key));

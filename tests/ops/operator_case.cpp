@@ -8,6 +8,7 @@
 #include <map>
 
 #include "narae/core/random.h"
+#include "narae/core/threads.h"
 #include "narae/graph/eval.h"
 #include "narae/graph/grad.h"
 #include "narae/graph/kernel.h"
@@ -227,6 +228,7 @@ std::vector<Array> with_options(const plan::PlanOptions& options, const std::fun
 }  // namespace
 
 std::vector<Array> reference_values(std::span<const Tensor> roots, bool composed) {
+  const FlushDenormals scope;  // as plans run
   std::map<const Node*, std::vector<Array>> values;
   for (Node* node : nodes_of(roots)) {
     std::vector<Array> inputs;

@@ -38,8 +38,8 @@ TrainState some_state() {
   return {.step = 12,
           .loader = {.epoch = 3, .batch = 4},
           .random = {.seed = 0xfedcba9876543210ULL, .counter = 17},
-          .epoch_tally = {.loss_sum = 0.1 + 0.2, .correct = 5, .samples = 7},
-          .last = {.loss = 1.0 / 3, .accuracy = 0.7, .samples = 10},
+          .epoch_tally = {.loss_sum = 0.1 + 0.2, .correct = 5, .samples = 7, .in_top5 = 6},
+          .last = {.loss = 1.0 / 3, .accuracy = 0.7, .samples = 10, .top5 = 0.9},
           .best = {.epoch = 2, .scores = {.loss = 0.3, .accuracy = 0.75, .samples = 10}},
           .stopping = {{"best", 0.75}, {"bad", 1}},
           .schedule = {{"lr", 1e-3}},
@@ -83,7 +83,10 @@ TEST(Checkpoint, HoldsEverything) {
   EXPECT_EQ(back->epoch_tally.loss_sum, state.epoch_tally.loss_sum);
   EXPECT_EQ(back->epoch_tally.correct, state.epoch_tally.correct);
   EXPECT_EQ(back->epoch_tally.samples, state.epoch_tally.samples);
+  EXPECT_EQ(back->epoch_tally.in_top5, state.epoch_tally.in_top5);
   EXPECT_EQ(back->last.loss, state.last.loss);
+  EXPECT_EQ(back->last.top5, state.last.top5);
+  EXPECT_EQ(back->best.scores.top5, std::nullopt);
   EXPECT_EQ(back->best.epoch, state.best.epoch);
   EXPECT_EQ(back->best.scores.accuracy, state.best.scores.accuracy);
   EXPECT_EQ(back->stopping, state.stopping);
@@ -92,6 +95,24 @@ TEST(Checkpoint, HoldsEverything) {
   EXPECT_EQ(back->steps_bytes, state.steps_bytes);
   EXPECT_EQ(back->seconds, state.seconds);
   EXPECT_EQ(difference(back->conditions, state.conditions), "");
+}
+
+TEST(Checkpoint, HoldsTheAverageOfTheWeights) {
+  const fs::path folder = temporary_folder();
+  const Half saved(3);
+  const Half average(2);
+  save_checkpoint(folder, some_state(), *saved.model, saved.optimizer, 2, average.model.get());
+  Half loaded(0);
+  const Half loaded_average(0);
+  ASSERT_TRUE(load_checkpoint(folder, *loaded.model, loaded.optimizer, ignore, loaded_average.model.get()));
+  EXPECT_EQ(weights_hash(*loaded.model), weights_hash(*saved.model));
+  EXPECT_EQ(weights_hash(*loaded_average.model), weights_hash(*average.model));
+  // A checkpoint of a run without one.
+  const fs::path without = temporary_folder();
+  save_checkpoint(without, some_state(), *saved.model, saved.optimizer, 2);
+  EXPECT_THROW(
+      static_cast<void>(load_checkpoint(without, *loaded.model, loaded.optimizer, ignore, loaded_average.model.get())),
+      Error);
 }
 
 TEST(Checkpoint, TheNewestAreKept) {

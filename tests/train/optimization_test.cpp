@@ -122,6 +122,23 @@ TEST(MakeOptimizer, EverySettingArrives) {
   EXPECT_NEAR(after_one_step(recipe), 3 * 0.95 - 0.5, 1e-5);
 }
 
+TEST(MakeOptimizer, BiasesAndNormsCanBeLeftOutOfDecay) {
+  for (const std::string name : {"sgd", "adamw"}) {
+    for (const bool decay_norms : {true, false}) {
+      const Tensor weight = variable(Tensor::of({3.0F}, {1, 1}), {.name = "weight"});
+      const Tensor bias = variable(Tensor::of({3.0F}), {.name = "bias"});
+      TrainRecipe recipe{.optimizer = {.name = name, .lr = 0.5, .weight_decay = 0.1, .decay_norms = decay_norms}};
+      recipe.l2 = name == "sgd" ? 0.02 : 0;  // a penalty is on everything
+      const std::vector<Tensor> parameters = {bias, weight};
+      const auto optimizer = make_optimizer(recipe, parameters);
+      EXPECT_TRUE(optimizer->step(grad(sum(weight) * 0.0 + sum(bias) * 0.0, parameters)).applied);
+      const double decayed = 3 - 0.5 * 0.1 * 3 - 0.5 * recipe.l2 * 3;
+      EXPECT_NEAR(weight.item(), decayed, 1e-6) << name;
+      EXPECT_NEAR(bias.item(), decay_norms ? decayed : 3 - 0.5 * recipe.l2 * 3, 1e-6) << name;
+    }
+  }
+}
+
 TEST(MakeOptimizer, TheL2PenaltyOfAdamWIsInTheLoss) {
   const Tensor p = variable(Tensor::of({3.0F, 4.0F}), {.name = "p"});
   const TrainRecipe recipe{.optimizer = {.name = "adamw"}, .l2 = 0.2};

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
+#include <limits>
 
 #include "narae/core/error.h"
 #include "narae/train/metrics.h"
@@ -99,6 +101,51 @@ TEST(Metrics, ScoresAreMeansOverSamples) {
   EXPECT_EQ(answers[1].predicted, 0);
   EXPECT_EQ(answers[1].probability, 1);
   EXPECT_EQ(Tally{}.scores().samples, 0);
+  EXPECT_FALSE(tally.scores().top5) << "there are three classes only";
+}
+
+TEST(Metrics, RanksAndTopFive) {
+  const std::vector<float> scores = {0.1F, 0.7F, 0.7F, -1, 0.2F, 0.3F, 0};
+  EXPECT_EQ(rank_of(scores, 1), 0) << "of equal ones the lower class is first";
+  EXPECT_EQ(rank_of(scores, 2), 1);
+  EXPECT_EQ(rank_of(scores, 0), 4);
+  EXPECT_EQ(rank_of(scores, 6), 5);
+  EXPECT_EQ(rank_of(scores, 3), 6);
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  EXPECT_EQ(rank_of(std::vector<float>{nan, nan, nan}, 1), 2) << "nothing is recognised where nothing is a number";
+
+  Array logits = Array::empty(DType::f32, {3, 7});
+  for (std::size_t row = 0; row < 3; ++row) {
+    std::copy(scores.begin(), scores.end(), logits.mutable_values<float>().begin() + static_cast<long>(7 * row));
+  }
+  Array labels = Array::zeros(DType::i64, {3});
+  const std::array<std::int64_t, 3> truth = {1, 0, 3};
+  std::copy(truth.begin(), truth.end(), labels.mutable_values<std::int64_t>().begin());
+  Tally tally;
+  tally.add(0, logits, labels);
+  EXPECT_NEAR(tally.scores().accuracy, 1.0 / 3, 1e-12);
+  EXPECT_NEAR(tally.scores().top5.value(), 2.0 / 3, 1e-12);
+}
+
+TEST(Metrics, ClassScoresComeFromTheConfusionMatrix) {
+  // True class by predicted class; the third class has no samples and is never answered.
+  Array confusion = Array::zeros(DType::i64, {3, 3});
+  const std::vector<std::int64_t> counts = {6, 2, 0, 1, 3, 0, 0, 0, 0};
+  std::copy(counts.begin(), counts.end(), confusion.mutable_values<std::int64_t>().begin());
+  const std::vector<ClassScores> scores = class_scores(confusion);
+  ASSERT_EQ(scores.size(), 3U);
+  EXPECT_DOUBLE_EQ(scores[0].precision, 6.0 / 7);
+  EXPECT_DOUBLE_EQ(scores[0].recall, 6.0 / 8);
+  EXPECT_DOUBLE_EQ(scores[0].f1, 2 * (6.0 / 7) * (6.0 / 8) / (6.0 / 7 + 6.0 / 8));
+  EXPECT_EQ(scores[0].support, 8);
+  EXPECT_DOUBLE_EQ(scores[1].precision, 3.0 / 5);
+  EXPECT_DOUBLE_EQ(scores[1].recall, 3.0 / 4);
+  EXPECT_EQ(scores[2].precision, 0);
+  EXPECT_EQ(scores[2].support, 0);
+  const ClassScores mean = mean_of(scores);
+  EXPECT_DOUBLE_EQ(mean.recall, 6.0 / 8) << "over the two classes that have samples";
+  EXPECT_DOUBLE_EQ(mean.precision, (6.0 / 7 + 3.0 / 5) / 2);
+  EXPECT_EQ(mean.support, 12);
 }
 
 }  // namespace

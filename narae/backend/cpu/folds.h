@@ -11,7 +11,8 @@ struct FoldSteps {
   std::int64_t inner = 1, inner_step = 0;
 };
 
-/// How a reduction folds numbers together. Sums and products are carried in double from block to block.
+/// How a reduction folds numbers together. A row is folded in T over 4096 numbers at a time, and these are combined in
+/// double; columns are folded in T alone, 64 numbers at a time.
 template <class T>
 struct Folds {
   double first;                               ///< of nothing

@@ -33,16 +33,19 @@ dnnl::memory::desc plain(const dnnl::memory::dims& dims) {
   return {dims, dnnl::memory::data_type::f32, strides};
 }
 
-ThreadLimit::ThreadLimit(int threads) : before_(omp_get_max_threads()) {
+ThreadLimit::ThreadLimit(int threads) : before_(omp_get_max_threads()), dynamic_(omp_get_dynamic() != 0) {
   if (threads != before_) omp_set_num_threads(threads);
+  if (dynamic_) omp_set_dynamic(0);
 }
 
 ThreadLimit::~ThreadLimit() {
   if (omp_get_max_threads() != before_) omp_set_num_threads(before_);
+  if (dynamic_) omp_set_dynamic(1);
 }
 
 int threads_for(double flops) {
-  return flops < 2e6 ? 1 : thread_count();  // 2e6 take one thread about 20 us, waking another takes 3..7 us
+  // 2e6 take one thread about 20 us, waking another takes 3..7 us.
+  return flops < 2e6 ? 1 : std::min(thread_count(), omp_get_thread_limit());
 }
 
 namespace {

@@ -23,7 +23,7 @@ namespace narae::cpu::onednn {
 [[nodiscard]] dnnl::memory::desc plain(const dnnl::memory::dims& dims);
 
 /// Sets how many threads oneDNN uses on the calling thread, until the end of the scope. oneDNN asks when a primitive is
-/// created and again when it runs.
+/// created and again when it runs; it must get as many as it was told, so OpenMP may not choose fewer (OMP_DYNAMIC).
 class ThreadLimit {
  public:
   explicit ThreadLimit(int threads);
@@ -33,9 +33,10 @@ class ThreadLimit {
 
  private:
   int before_;
+  bool dynamic_;
 };
 
-/// Threads that are worth waking for this much work.
+/// Threads that are worth waking for this much work, and that OpenMP grants (OMP_THREAD_LIMIT).
 [[nodiscard]] int threads_for(double flops);
 
 /// make(), or an empty kernel when oneDNN has no implementation of it.

@@ -85,7 +85,7 @@ Kernel dropout_of(std::int64_t count) {
                                 }
                               });
               },
-          .in_place = true};
+          .in_place = {0}};
 }
 
 Kernel make_uniform(const KernelRequest& request) {

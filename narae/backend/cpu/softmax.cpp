@@ -23,7 +23,8 @@ Kernel along_axis(const Shape& shape, std::int64_t axis, bool two_inputs, Functi
   const std::int64_t blocks = (inner + block - 1) / block;
   const std::int64_t work = length * std::min(inner, block);
   const std::int64_t grain = std::max<std::int64_t>(1, 4096 / work);
-  Kernel kernel{.run = {}, .flops = 12.0 * static_cast<double>(shape.count()), .in_place = true};
+  Kernel kernel{.run = {}, .flops = 12.0 * static_cast<double>(shape.count())};
+  kernel.in_place = two_inputs ? std::vector<int>{0, 1} : std::vector<int>{0};
   kernel.run = [=](const KernelArguments& at) {
     parallel_for(outer * blocks, grain, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t i = begin; i < end; ++i) {

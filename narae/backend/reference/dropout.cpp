@@ -24,7 +24,7 @@ Kernel make_dropout(const KernelRequest& request) {
                           at.out<T>(0)[i] = u >= p ? x[i] / (1 - p) : T{0};
                         }
                       },
-                  .in_place = true};
+                  .in_place = {0}};
   });
 }
 

@@ -23,7 +23,7 @@ Kernel map(const KernelRequest& request) {
                 T* y = at.out<T>(0);
                 for (std::int64_t i = 0; i < count; ++i) y[i] = static_cast<T>(f(x[i]));
               },
-          .in_place = true};
+          .in_place = {0}};
 }
 
 template <auto f>
@@ -46,7 +46,7 @@ Kernel map2(const KernelRequest& request) {
                 Y* y = at.out<Y>(0);
                 for (std::int64_t i = 0; i < count; ++i) y[i] = static_cast<Y>(f(a[i], b[i]));
               },
-          .in_place = true};
+          .in_place = {0, 1}};
 }
 
 template <auto f>
@@ -232,7 +232,7 @@ Kernel make_where(const KernelRequest& request) {
                   const bool* condition = at.in<bool>(0);
                   for (std::int64_t i = 0; i < count; ++i) at.out<T>(0)[i] = at.in<T>(condition[i] ? 1 : 2)[i];
                 },
-            .in_place = true};
+            .in_place = {0, 1, 2}};
   });
 }
 

@@ -1,4 +1,4 @@
-#include "narae/draw/tile.h"
+#include "narae/draw/tile_image.h"
 
 #include <fmt/format.h>
 
@@ -36,23 +36,32 @@ Array shrunk(const Array& image, std::int64_t factor) {
   return result;
 }
 
+// How often `room` holds `extent`, and the smallest factor that makes it fit.
+std::int64_t fits(std::int64_t room, std::int64_t extent) {
+  return room / extent;
+}
+std::int64_t shrink_factor(std::int64_t room, std::int64_t extent) {
+  return (extent + room - 1) / room;
+}
+
 }  // namespace
 
-void check_tile(const Array& image, std::string_view drawing, std::size_t index) {
+void check_tile_image(const Array& image, const std::string& drawing, std::size_t index) {
   const Shape& shape = image.shape;
   if (image.dtype != DType::u8 || shape.rank() != 3 || (shape[0] != 1 && shape[0] != 3) || shape[1] < 1 || shape[2] < 1)
     throw Error(fmt::format("{}: picture {} is {} {}, not u8 (1, height, width) or (3, height, width)", drawing, index,
                             name_of(image.dtype), to_string(shape)));
 }
 
-void draw_in_tile(Canvas& canvas, const Array& image, int x, int y, int size) {
-  const std::int64_t longest = std::max(image.shape[1], image.shape[2]);
-  const bool fits = longest <= size;
-  const Array drawn = fits ? image : shrunk(image, (longest + size - 1) / size);
-  const int scale = fits ? static_cast<int>(size / longest) : 1;
-  const int height = static_cast<int>(drawn.shape[1]) * scale;
-  const int width = static_cast<int>(drawn.shape[2]) * scale;
-  canvas.blit(x + (size - width) / 2, y + (size - height) / 2, drawn, scale);
+void draw_tile_image(Canvas& canvas, const Array& image, const Rect& area) {
+  const std::int64_t scale = std::min(fits(area.height, image.shape[1]), fits(area.width, image.shape[2]));
+  const std::int64_t factor =
+      std::max(shrink_factor(area.height, image.shape[1]), shrink_factor(area.width, image.shape[2]));
+  const Array drawn = scale >= 1 ? image : shrunk(image, factor);
+  const int enlarged = static_cast<int>(std::max<std::int64_t>(scale, 1));
+  const int height = static_cast<int>(drawn.shape[1]) * enlarged;
+  const int width = static_cast<int>(drawn.shape[2]) * enlarged;
+  canvas.blit(area.x + (area.width - width) / 2, area.y + (area.height - height) / 2, drawn, enlarged);
 }
 
 }  // namespace narae::draw
