@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "bench/jobs.h"
+#include "bench/loading.h"
 #include "bench/peer.h"
 #include "narae/core/error.h"
 #include "narae/core/threads.h"
@@ -88,7 +89,7 @@ void run(const Options& options) {
     return options.jobs.empty() || std::find(options.jobs.begin(), options.jobs.end(), name) != options.jobs.end();
   };
   const std::vector<Job> jobs = training_jobs(options.sources + "/tests/reference/trajectories.safetensors");
-  std::vector<std::string> names = {"graph"};
+  std::vector<std::string> names = {"graph", "loading"};
   for (const Job& job : jobs) names.push_back(job.name);
   for (const std::string& name : options.jobs) {
     if (std::find(names.begin(), names.end(), name) == names.end()) {
@@ -100,6 +101,14 @@ void run(const Options& options) {
     fmt::print("a node of a graph: write {:.0f} ns, key {:.0f} ns, release {:.0f} ns; together {:.0f} ns\n\n",
                cost.write, cost.key, cost.release, cost.write + cost.key + cost.release);
   }
+  if (wanted("loading")) {
+    fmt::print("batches of 128 colour pictures, 32 x 32, out of memory, on one core:\n");
+    for (const LoadingSpeed& speed : measure_loading(options.rounds)) {
+      fmt::print("  {:20} {:9.0f} pictures/s\n", speed.augmentation, speed.pictures_per_second);
+    }
+    fmt::print("\n");
+  }
+  if (std::none_of(jobs.begin(), jobs.end(), [&](const Job& job) { return wanted(job.name); })) return;
   fmt::print("{} threads; a training step; medians of {} rounds; the ratio is PyTorch's time over ours\n",
              options.threads, options.rounds);
   fmt::print("{:10} {:>12} {:>12}  {:14} {:>6}\n", "job", "narae", "pytorch", "best mode", "ratio");
@@ -114,7 +123,7 @@ int main(int argc, char** argv) {
   narae::bench::Options options;
   if (const char* python = std::getenv("NARAE_PYTHON")) options.python = python;
   CLI::App app("Training steps against PyTorch's, in alternating rounds of one run");
-  app.add_option("jobs", options.jobs, "graph, mlp, lenet5; all without");
+  app.add_option("jobs", options.jobs, "graph, loading, mlp, lenet5; all without");
   app.add_option("--rounds", options.rounds, "rounds of each side")->check(CLI::Range(1, 1000));
   app.add_option("--threads", options.threads, "threads of both sides")->check(CLI::Range(1, 1024));
   app.add_option("--python", options.python, "a Python with PyTorch; also NARAE_PYTHON");

@@ -33,6 +33,7 @@ struct Arguments {
   std::string save;
   std::int64_t top = 0;  // 0: five, where there are more classes
   bool last = false;
+  bool strict = false;
   bool json = false;
 };
 
@@ -48,8 +49,9 @@ struct Report {
   Split split;
   std::string weights;  // "best" or "last"
   Evaluation evaluation;
-  std::int64_t top = 0;  // 0: not told
-  double top_share = 0;  // answers among the `top` likeliest
+  std::int64_t skipped = 0;  // files that are no sound pictures
+  std::int64_t top = 0;      // 0: not told
+  double top_share = 0;      // answers among the `top` likeliest
 
   [[nodiscard]] const std::vector<std::string>& classes() const { return judged.front().model.config.classes; }
   [[nodiscard]] std::string runs() const {
@@ -89,12 +91,13 @@ Report judge(const Arguments& arguments) {
     Judged next{.run = find_run(name), .recipe = {}, .model = {}};
     next.recipe = load_recipe(next.run.string());
     if (!arguments.data.empty()) next.recipe.data.name = arguments.data;
+    if (arguments.strict) next.recipe.data.strict = true;
     next.model = load_trained(next.run, report.weights);
     if (!report.judged.empty()) require_alike(report.judged.front(), next, report.split);
     report.judged.push_back(std::move(next));
   }
   const Recipe& recipe = report.judged.front().recipe;
-  const Dataset dataset = open_split(recipe, report.split);
+  const Dataset dataset = open_split(recipe, report.split, report.judged.front().model.config.model.input);
   std::vector<Loader> loaders;
   for (const Judged& j : report.judged) {
     loaders.push_back(evaluation_loader(j.model.config, dataset, recipe.data.workers));
@@ -108,6 +111,7 @@ Report judge(const Arguments& arguments) {
     }
     report.evaluation = evaluate(members);
   }
+  if (dataset.files) report.skipped = dataset.files->skipped.count();
   if (report.top == 0 && report.evaluation.scores.top5) report.top = usual_top;
   if (report.top > 0) report.top_share = top_accuracy(report.evaluation, report.top);
   return report;
@@ -138,6 +142,7 @@ Json to_json(const Report& report) {
   json["data"] = first.recipe.data.name;
   json["split"] = name_of(report.split);
   json["samples"] = scores.samples;
+  json["skipped"] = report.skipped;
   json["accuracy"] = scores.accuracy;
   if (report.top > 0) json["top" + std::to_string(report.top)] = report.top_share;
   json["loss"] = scores.loss;
@@ -169,6 +174,10 @@ std::string to_text(const Report& report) {
   }
   text += fmt::format("  loss {:.4f}  ({} {} samples of {}, {} weights)\n", scores.loss, scores.samples,
                       name_of(report.split), report.judged.front().recipe.data.name, report.weights);
+  if (report.skipped > 0) {
+    text +=
+        fmt::format("{} files are no sound pictures and were left out (--strict names the first)\n", report.skipped);
+  }
   const std::vector<ClassScores> of_classes = class_scores(report.evaluation.confusion);
   if (of_classes.size() > most_listed_classes) {
     return text + fmt::format("{} classes: --json lists how each fares\n", of_classes.size());
@@ -215,6 +224,7 @@ void add_eval(CLI::App& app) {
       ->type_name("K")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 24));
   command->add_option("--save", arguments->save, "Draw the confusion matrix")->type_name("FILE.png");
+  command->add_flag("--strict", arguments->strict, "A damaged picture in a folder is an error, not left out");
   command->add_flag("--last", arguments->last, "The last weights instead of the best");
   add_threads_flag(*command);
   add_json_flag(*command, arguments->json);

@@ -10,7 +10,7 @@
 
 #include "apps/narae/commands.h"
 #include "apps/narae/inspect.h"
-#include "narae/data/image.h"
+#include "narae/data/picture.h"
 #include "narae/draw/canvas.h"
 #include "narae/draw/pictures.h"
 #include "narae/graph/eval.h"
@@ -110,7 +110,7 @@ Json to_json(const std::vector<nn::ImageFilter>& filters, const InspectionFiles&
 
 void run(const Arguments& arguments) {
   const InspectionFiles files = inspection_files(arguments.save);
-  const Array picture = arguments.image.empty() ? own_picture() : read_png(arguments.image);
+  const Array picture = arguments.image.empty() ? own_picture() : read_picture(arguments.image);
   const std::string name = arguments.image.empty() ? "a drawn picture" : arguments.image;
   const Tensor x = cast(unsqueeze(Tensor(picture), 0), DType::f32);
   const std::vector<nn::ImageFilter> filters = nn::image_filters();

@@ -12,9 +12,10 @@
 #include "apps/narae/runs.h"
 #include "narae/core/error.h"
 #include "narae/core/files.h"
-#include "narae/data/image.h"
+#include "narae/data/picture.h"
 #include "narae/draw/pictures.h"
 #include "narae/train/run_pictures.h"
+#include "narae/train/task_data.h"
 #include "narae/train/trained_model.h"
 
 namespace narae::cli {
@@ -62,16 +63,18 @@ Array with_batch_of_one(const Array& sample) {
   return {sample.dtype, shape, sample.buffer};
 }
 
-void read_picture(const TrainedModel& model, const std::string& input, std::vector<Item>& items) {
+void ask_about_picture(const TrainedModel& model, const DataRecipe& recipe, const std::string& input,
+                       std::vector<Item>& items) {
   const std::string bytes = read_input(input);
-  const Array picture = parse_png(Buffer::adopt(bytes.data(), bytes.size(), [] {}), input);
-  const Array probabilities = predict(model, with_batch_of_one(fitted_picture(model.config, picture)));
+  const Array picture = parse_picture(Buffer::adopt(bytes.data(), bytes.size(), [] {}), input, recipe.max_pixels);
+  const Array sample = fitted_picture(model.config, picture, fit_options(recipe));
+  const Array probabilities = predict(model, with_batch_of_one(sample));
   const auto values = probabilities.values<float>();
   items.push_back({.input = input, .picture = picture, .point = {}, .probabilities = {values.begin(), values.end()}});
 }
 
 // A point is given itself ("0.5,-1.2") or as a file of points.
-void read_points(const TrainedModel& model, const std::string& input, std::vector<Item>& items) {
+void ask_about_points(const TrainedModel& model, const std::string& input, std::vector<Item>& items) {
   std::error_code ignored;
   const bool is_file = input == "-" || fs::exists(input, ignored);
   const bool is_point = input.find_first_not_of("0123456789+-.eE,; ") == std::string::npos;
@@ -139,9 +142,14 @@ std::string to_text(const Item& item, const std::vector<std::string>& classes, s
 void run_predict(const Arguments& arguments) {
   const fs::path run = find_run(arguments.run);
   const TrainedModel model = load_trained(run, arguments.last ? "last" : "best");
+  const DataRecipe recipe = load_recipe(run.string()).data;
   std::vector<Item> items;
   for (const std::string& input : arguments.inputs) {
-    (takes_pictures(model.config) ? read_picture : read_points)(model, input, items);
+    if (takes_pictures(model.config)) {
+      ask_about_picture(model, recipe, input, items);
+    } else {
+      ask_about_points(model, input, items);
+    }
   }
   if (!arguments.save.empty()) save_drawing(arguments.save, run.string(), model, items);
   if (arguments.json) {
@@ -166,9 +174,10 @@ void add_predict(CLI::App& app) {
       ->type_name("RUN")
       ->required();
   command
-      ->add_option("input", arguments->inputs,
-                   "PNG pictures (scaled to what the network takes), or points: 0.5,1.2 or files with a point a line; "
-                   "- reads standard input")
+      ->add_option(
+          "input", arguments->inputs,
+          "PNG or JPEG pictures (brought to the network's size as for evaluation), or points: 0.5,1.2 or files "
+          "with a point a line; - reads standard input")
       ->type_name("INPUT ...")
       ->required();
   command->add_option("--save", arguments->save, "Draw inputs and answers")->type_name("FILE.png");

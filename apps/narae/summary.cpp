@@ -9,13 +9,13 @@
 #include <optional>
 
 #include "apps/narae/commands.h"
-#include "narae/data/catalog.h"
 #include "narae/models/config.h"
 #include "narae/models/registry.h"
 #include "narae/nn/init.h"
 #include "narae/nn/recompute.h"
 #include "narae/train/optimization.h"
 #include "narae/train/recipe.h"
+#include "narae/train/task_data.h"
 
 namespace narae::cli {
 namespace {
@@ -79,10 +79,11 @@ Recipe recipe_of(const std::string& name) {
 
 // The sample's shape and the number of classes are those of the recipe's data, if that is at hand.
 void follow_data(Subject& subject) {
-  std::string name = subject.recipe.data.name;
-  if (name.starts_with("synth:")) name += std::string(name.find('?') == std::string::npos ? "?" : "&") + "test=1";
+  Recipe recipe = subject.recipe;
+  std::string& name = recipe.data.name;
+  if (name.starts_with("synth:")) name += std::string(name.find('?') == std::string::npos ? "?" : "&") + "train=1";
   try {
-    const Dataset data = open_dataset(name, Split::test);
+    const Dataset data = describe_data(recipe);
     subject.spec.input = data.fields[field_index(data, "image")].shape;
     subject.spec.num_classes = static_cast<std::int64_t>(data.classes.size());
   } catch (const Error& error) {

@@ -339,6 +339,9 @@ void add_train(CLI::App& app, Outcome& outcome) {
       ->take_all();
   setting("--patience", "train.patience", "N", "Stop after so many epochs without progress");
   setting("--val-fraction", "data.val_fraction", "X", "Share of the training samples that epochs are judged by");
+  command->add_flag_callback(
+      "--strict", [arguments] { arguments->flags.emplace_back("data.strict=true"); },
+      "A damaged picture in a folder is an error, not left out");
   setting("--limit-train", "data.limit_train", "N", "Train on the first samples only");
   setting("--limit-val", "data.limit_val", "N", "Judge epochs by the first samples only");
   setting("--save-every", "train.save_every", "N", "Steps between checkpoints; every epoch ends with one anyway");

@@ -1,7 +1,6 @@
 #include "narae/core/shape.h"
 
 #include <algorithm>
-#include <limits>
 
 #include "narae/core/error.h"
 
@@ -17,6 +16,13 @@ Shape::Shape(std::span<const std::int64_t> dims) {
   for (const std::int64_t extent : dims)
     if (extent < 0) throw Error("shape: negative extent in " + to_string(*this));
   throw Error("shape: too many elements in " + to_string(*this));
+}
+
+bool Shape::carefully_countable() const {
+  std::int64_t n = 1;
+  for (const std::int64_t extent : dims())
+    if (extent < 0 || __builtin_mul_overflow(n, std::max<std::int64_t>(extent, 1), &n)) return false;
+  return n <= max_count;
 }
 
 void Shape::push_back(std::int64_t extent) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
@@ -39,13 +40,9 @@ class NARAE_API Shape {
   /// Whether every extent is at least 0 and the elements can be counted: rules that set extents one by one check
   /// neither.
   [[nodiscard]] bool countable() const {
-    std::int64_t n = 1;
-    bool fits = true;
-    for (int i = 0; i < rank_; ++i) {
-      const std::int64_t extent = dims_[static_cast<std::size_t>(i)];
-      fits = fits && extent >= 0 && !__builtin_mul_overflow(n, extent == 0 ? 1 : extent, &n);
-    }
-    return fits && n <= max_count;
+    std::uint64_t bits = 0;  // numbers below 2^a, 2^b, ... have a product below 2^(a + b + ...); a negative one has 64
+    for (int i = 0; i < rank_; ++i) bits += bits_of(dims_[static_cast<std::size_t>(i)]);
+    return bits <= 59 || carefully_countable();
   }
 
   [[nodiscard]] std::span<const std::int64_t> dims() const { return {dims_.data(), static_cast<std::size_t>(rank_)}; }
@@ -60,8 +57,13 @@ class NARAE_API Shape {
   }
 
  private:
-  std::array<std::int64_t, max_rank> dims_{};
+  [[nodiscard]] static std::uint64_t bits_of(std::int64_t extent) {
+    return static_cast<std::uint64_t>(std::bit_width(static_cast<std::uint64_t>(extent)));
+  }
+  [[nodiscard]] bool carefully_countable() const;
+
   std::int32_t rank_ = 0;
+  std::array<std::int64_t, max_rank> dims_{};
 };
 
 /// "(64, 1, 28, 28)"

@@ -101,13 +101,17 @@ FlushDenormals::~FlushDenormals() {
   _mm_setcsr((_mm_getcsr() & ~0x8040U) | (before_ & 0x8040U));
 }
 
+std::int64_t range_count(std::int64_t count, std::int64_t grain) {
+  const std::int64_t grains = (count + grain - 1) / std::max<std::int64_t>(grain, 1);
+  return std::min<std::int64_t>(grains, thread_count());
+}
+
 namespace detail {
 
-void parallel_ranges(std::int64_t total, std::int64_t grain, RangeBody body) {
-  const std::int64_t grains = (total + grain - 1) / std::max<std::int64_t>(grain, 1);
-  const auto threads = static_cast<int>(std::min<std::int64_t>(grains, thread_count()));
+void parallel_ranges(std::int64_t total, std::int64_t grain, std::int64_t most_ranges, RangeBody body) {
+  const auto threads = static_cast<int>(std::min(range_count(total, grain), most_ranges));
   if (threads <= 1 || omp_in_parallel() != 0) {
-    body.call(body.object, 0, total);
+    body.call(body.object, 0, total, 0);
     return;
   }
   static std::once_flag parked;
@@ -122,7 +126,7 @@ void parallel_ranges(std::int64_t total, std::int64_t grain, RangeBody body) {
     for (int t = omp_get_thread_num(); t < threads; t += omp_get_num_threads()) {
       const std::int64_t begin = std::min(total, chunk * t);
       const std::int64_t end = std::min(total, begin + chunk);
-      if (begin < end) failure.guard(begin, [&] { body.call(body.object, begin, end); });
+      if (begin < end) failure.guard(begin, [&] { body.call(body.object, begin, end, t); });
     }
   }
   failure.rethrow();

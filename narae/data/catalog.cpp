@@ -1,40 +1,25 @@
 #include "narae/data/catalog.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstdlib>
 #include <filesystem>
-#include <limits>
 #include <optional>
-#include <span>
 #include <string_view>
-#include <tuple>
+#include <utility>
 
 #include "narae/core/error.h"
+#include "narae/data/cifar.h"
 #include "narae/data/idx_folder.h"
-#include "narae/data/synth.h"
+#include "narae/data/image_folder.h"
+#include "narae/data/synth_catalog.h"
 
 namespace narae {
 namespace {
 
 namespace fs = std::filesystem;
-
-struct SynthSet {
-  std::string_view name;
-  std::string_view description;
-  std::optional<PointSet> points;  ///< none: digits
-  std::int64_t train;
-  std::int64_t test;
-};
-
-constexpr std::array synth_sets{
-    SynthSet{"synth:digits", "digits drawn by the program, 28x28 grey, 10 classes", std::nullopt, 10000, 2000},
-    SynthSet{"synth:xor", "points in opposite quadrants, 2 classes", PointSet::exclusive_or, 2000, 1000},
-    SynthSet{"synth:moons", "points on two interleaved half circles, 2 classes", PointSet::moons, 2000, 1000},
-    SynthSet{"synth:circles", "points on a ring around a ring, 2 classes", PointSet::circles, 2000, 1000}};
+using detail::open_synth;
+using detail::synth_prefix;
 
 struct KnownFolder {
   std::string_view name;
@@ -43,85 +28,24 @@ struct KnownFolder {
 
 constexpr std::array known_folders{
     KnownFolder{"mnist", "handwritten digits, 28x28 grey, 60,000 + 10,000, 10 classes"},
-    KnownFolder{"fashion-mnist", "pictures of clothes, 28x28 grey, 60,000 + 10,000, 10 classes"}};
+    KnownFolder{"fashion-mnist", "pictures of clothes, 28x28 grey, 60,000 + 10,000, 10 classes"},
+    KnownFolder{"cifar10", "photographs, 32x32 colour, 50,000 + 10,000, 10 classes"},
+    KnownFolder{"cifar100", "photographs, 32x32 colour, 50,000 + 10,000, 100 classes"}};
 
-// Generated sets up to this size are drawn once and kept; larger ones are drawn anew in every epoch.
-constexpr std::int64_t most_in_memory = std::int64_t{1} << 28;  // bytes
+constexpr std::int64_t most_in_memory = std::int64_t{1} << 28;  // bytes of resized pictures
 
-constexpr std::string_view synth_prefix = "synth:";
-
-struct SynthSettings {
-  std::int64_t train = 0;
-  std::int64_t test = 0;
-  std::int64_t seed = 0;
-  double noise = 0.1;
+// Sets that are read whole: pictures of one size in few files.
+struct FolderFormat {
+  std::string_view description;
+  bool (*holds)(const std::string& folder);
+  Dataset (*read)(const std::string& folder, Split split);
 };
 
-template <class T>
-T number_from(const std::string& text, const std::string& key, const std::string& name,
-              T most = std::numeric_limits<T>::max()) {
-  T value{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error == std::errc{} && end == text.data() + text.size() && value >= 0 && value <= most) return value;
-  throw UsageError("dataset '" + name + "': " + key + "='" + text + "' is not a number of at least 0" +
-                   (most < std::numeric_limits<T>::max() ? fmt::format(" and at most {}", most) : ""));
-}
+constexpr std::array formats{FolderFormat{"a folder of IDX files", holds_idx, read_idx_folder},
+                             FolderFormat{"a folder of CIFAR batches", holds_cifar, read_cifar_folder}};
 
-[[noreturn]] void refuse_setting(const std::string& name, const std::string& key,
-                                 const std::vector<std::string>& known) {
-  std::string list;
-  for (const std::string& k : known) list += (list.empty() ? "" : ", ") + k;
-  throw UsageError("dataset '" + name + "': unknown setting '" + key + "' (there are: " + list + ")" +
-                   did_you_mean(key, known));
-}
-
-SynthSettings parse_settings(const SynthSet& set, std::string_view query, const std::string& name) {
-  SynthSettings settings{.train = set.train, .test = set.test};
-  std::vector<std::string> known{"train", "test", "seed"};
-  if (set.points) known.emplace_back("noise");
-  while (!query.empty()) {
-    const std::string part(query.substr(0, query.find('&')));
-    query.remove_prefix(std::min(query.size(), part.size() + 1));
-    const std::size_t equals = part.find('=');
-    const std::string key = part.substr(0, equals);
-    const std::string value = equals == std::string::npos ? "" : part.substr(equals + 1);
-    if (std::find(known.begin(), known.end(), key) == known.end()) {
-      refuse_setting(name, key, known);
-    }
-    if (key == "train") settings.train = number_from<std::int64_t>(value, key, name);
-    if (key == "test") settings.test = number_from<std::int64_t>(value, key, name);
-    if (key == "seed") settings.seed = number_from<std::int64_t>(value, key, name);
-    if (key == "noise") settings.noise = number_from<double>(value, key, name, 1000);
-  }
-  return settings;
-}
-
-Dataset open_synth(const std::string& name, Split split) {
-  const std::size_t question = name.find('?');
-  const std::string base = name.substr(0, question);
-  const auto* const set =
-      std::find_if(synth_sets.begin(), synth_sets.end(), [&](const SynthSet& s) { return s.name == base; });
-  if (set == synth_sets.end()) {
-    std::vector<std::string> names;
-    std::string list;
-    for (const SynthSet& s : synth_sets) {
-      names.emplace_back(s.name);
-      list += (list.empty() ? "" : ", ") + names.back();
-    }
-    throw UsageError("dataset '" + base + "' is not one that can be generated (there are: " + list + ")" +
-                     did_you_mean(base, names));
-  }
-  const std::string_view query =
-      question == std::string::npos ? std::string_view{} : std::string_view(name).substr(question + 1);
-  const SynthSettings settings = parse_settings(*set, query, name);
-  const auto seed = static_cast<std::uint64_t>(settings.seed);
-  const std::int64_t size = split == Split::train ? settings.train : settings.test;
-  const Dataset dataset = set->points
-                              ? synth_points(*set->points, split, size, seed, static_cast<float>(settings.noise))
-                              : synth_digits(split, size, seed);
-  std::size_t sample_bytes = 0;
-  for (const Field& field : dataset.fields) sample_bytes += field.bytes();
-  return size <= most_in_memory / static_cast<std::int64_t>(sample_bytes) ? loaded(dataset) : dataset;
+std::string layouts() {
+  return "a folder with " + idx_layout() + "; or with " + cifar_layout() + "; or with " + image_folder_layout();
 }
 
 // Where bare names are looked for, in this order.
@@ -143,6 +67,13 @@ bool is_folder(const fs::path& path) {
   return fs::is_directory(path, ignored);
 }
 
+// What lies in the folder, in a few words; "" for nothing that is known.
+std::string_view description_of(const std::string& folder) {
+  for (const FolderFormat& format : formats)
+    if (format.holds(folder)) return format.description;
+  return holds_pictures(folder) ? "a folder of pictures" : "";
+}
+
 fs::path resolve(const std::string& name) {
   std::string looked;
   if (is_bare_name(name)) {
@@ -154,38 +85,112 @@ fs::path resolve(const std::string& name) {
   if (is_folder(name)) return name;
   std::error_code ignored;
   if (fs::exists(name, ignored)) {
-    throw Error("dataset '" + name + "' is a file; give the folder it lies in, with " + idx_layout());
+    throw Error("dataset '" + name + "' is a file; give the folder it lies in: " + layouts());
   }
   if (!is_bare_name(name)) {
-    throw Error("dataset '" + name + "': there is no such folder; expected is a folder with " + idx_layout());
+    throw Error("dataset '" + name + "': there is no such folder; expected is " + layouts());
   }
   std::vector<std::string> names;
   for (const DatasetInfo& info : datasets()) names.push_back(info.name);
   throw UsageError("dataset '" + name + "' not found: looked for the folders " + looked + ", ./" + name +
-                   " (set NARAE_DATA to the folder that holds your datasets); expected is a folder with " +
-                   idx_layout() + did_you_mean(name, names));
+                   " (set NARAE_DATA to the folder that holds your datasets); expected is " + layouts() +
+                   did_you_mean(name, names));
 }
 
-// Train and validation come from the training samples of the source.
-Splits with_validation(Splits splits, const SplitOptions& options) {
-  if (options.validation_fraction == 0) {
-    splits.validation = first(splits.train, 0);
-  } else {
-    std::tie(splits.train, splits.validation) = split_off(splits.train, options.validation_fraction, options.seed);
+// Pictures of one size become those of the size that was asked for; few of them at once.
+Dataset sized(const Dataset& dataset, const SplitOptions& options) {
+  if (options.size == 0) return dataset;
+  const Dataset result = with_size(dataset, {options.size, options.size}, options.fit);
+  const auto sample_bytes = static_cast<std::int64_t>(result.fields[field_index(result, "image")].bytes());
+  const bool changed = result.generate && !dataset.generate;
+  return changed && options.prepare && result.size() <= most_in_memory / sample_bytes ? loaded(result) : result;
+}
+
+// A named or given set in all its splits, but for samples that are set aside at random.
+class Source {
+ public:
+  Source(const std::string& name, const SplitOptions& options) : name_(name), options_(options) {
+    check(options.fit);
+    if (name.starts_with(synth_prefix)) return;
+    folder_ = resolve(name).string();
+    for (const FolderFormat& format : formats) {
+      if (format.holds(folder_)) format_ = &format;
+    }
+    if (format_ != nullptr) return;
+    const bool has_folders = std::any_of(fs::directory_iterator(folder_), fs::directory_iterator(),
+                                         [](const fs::directory_entry& entry) { return entry.is_directory(); });
+    if (!has_folders) {
+      throw Error("dataset folder " + folder_ + ": nothing in it is known as a dataset; expected is " + layouts());
+    }
+    pictures_.emplace(folder_, ImageFolderOptions{.input = options.input,
+                                                  .size = {options.size, options.size},
+                                                  .usual_size = options.usual_size,
+                                                  .fit = options.fit,
+                                                  .strict = options.strict,
+                                                  .max_pixels = options.max_pixels,
+                                                  .prepare = options.prepare});
   }
-  return splits;
+
+  /// Only folders of pictures may have validation samples of their own, or lack test samples.
+  [[nodiscard]] bool has(Split split) const { return pictures_ ? pictures_->has(split) : split != Split::validation; }
+
+  /// With mean, deviation and classes of the training pictures.
+  [[nodiscard]] Dataset open(Split split) {
+    if (pictures_) return pictures_->open(split);
+    if (format_ == nullptr) return sized(open_synth(name_, split), options_);
+    if (!train_) train_ = format_->read(folder_, Split::train);
+    if (split == Split::train) return sized(*train_, options_);
+    Dataset test = format_->read(folder_, split);
+    adopt_statistics(test, *train_);
+    return sized(test, options_);
+  }
+
+ private:
+  std::string name_;
+  SplitOptions options_;
+  std::string folder_;
+  const FolderFormat* format_ = nullptr;
+  std::optional<ImageFolder> pictures_;
+  std::optional<Dataset> train_;
+};
+
+// The validation samples, and the training samples without them.
+std::pair<Dataset, Dataset> train_and_validation(Source& source, const std::string& name, const SplitOptions& options) {
+  Dataset train = source.open(Split::train);
+  const bool own = source.has(Split::validation);
+  if (options.validation_fraction != 0) {
+    if (own) {
+      throw UsageError("dataset '" + name +
+                       "' has validation pictures of its own; leave the fraction of training pictures that are set "
+                       "aside (--val-fraction) at 0");
+    }
+    return split_off(train, options.validation_fraction, options.seed);
+  }
+  Dataset validation = own ? source.open(Split::validation) : first(train, 0);
+  return {std::move(train), std::move(validation)};
 }
 
 }  // namespace
 
 Splits open_splits(const std::string& name, const SplitOptions& options) {
-  if (name.starts_with(synth_prefix)) {
-    return with_validation({open_synth(name, Split::train), {}, open_synth(name, Split::test)}, options);
+  Source source(name, options);
+  auto [train, validation] = train_and_validation(source, name, options);
+  Dataset test = source.has(Split::test) ? source.open(Split::test) : first(train, 0);
+  return {std::move(train), std::move(validation), std::move(test)};
+}
+
+Dataset open_dataset(const std::string& name, Split split, const SplitOptions& options) {
+  Source source(name, options);
+  if (split == Split::test) {
+    if (source.has(split)) return source.open(split);
+    throw Error("dataset '" + name + "' has no test samples; ask for another split (--split validation or train)");
   }
-  const fs::path folder = resolve(name);
-  Splits splits{read_idx_folder(folder.string(), Split::train), {}, read_idx_folder(folder.string(), Split::test)};
-  adopt_statistics(splits.test, splits.train);
-  return with_validation(std::move(splits), options);
+  if (split == Split::validation && options.validation_fraction == 0) {
+    if (source.has(split)) return source.open(split);
+    throw Error("dataset '" + name + "': no samples are set aside for validation; choose a fraction above 0");
+  }
+  auto [train, validation] = train_and_validation(source, name, options);
+  return split == Split::train ? std::move(train) : std::move(validation);
 }
 
 std::string lasting_dataset_name(const std::string& name) {
@@ -199,27 +204,16 @@ std::string lasting_dataset_name(const std::string& name) {
   return name;
 }
 
-Dataset open_dataset(const std::string& name, Split split, const SplitOptions& options) {
-  if (split == Split::test && name.starts_with(synth_prefix)) return open_synth(name, Split::test);
-  if (split == Split::test) return open_splits(name).test;
-  if (split == Split::validation && options.validation_fraction == 0) {
-    throw Error("dataset '" + name + "': no samples are set aside for validation; choose a fraction above 0");
-  }
-  Dataset train = name.starts_with(synth_prefix) ? open_synth(name, Split::train)
-                                                 : read_idx_folder(resolve(name).string(), Split::train);
-  Splits splits = with_validation({std::move(train), {}, {}}, options);
-  return split == Split::train ? std::move(splits.train) : std::move(splits.validation);
-}
-
 std::vector<DatasetInfo> datasets() {
   std::vector<DatasetInfo> result;
-  for (const SynthSet& set : synth_sets) {
+  for (const detail::SynthInfo& set : detail::synth_sets()) {
     result.push_back({std::string(set.name), std::string(set.description), "generated"});
   }
   for (const KnownFolder& known : known_folders) {
     std::string location;
     for (const fs::path& root : roots()) {
-      if (location.empty() && holds_idx((root / known.name).string())) location = (root / known.name).string();
+      const std::string folder = (root / known.name).string();
+      if (location.empty() && !description_of(folder).empty()) location = folder;
     }
     result.push_back({std::string(known.name), std::string(known.description), location});
   }
@@ -230,8 +224,9 @@ std::vector<DatasetInfo> datasets() {
       const std::string name = entry.path().filename().string();
       const bool known =
           std::any_of(result.begin(), result.end(), [&](const DatasetInfo& d) { return d.name == name; });
-      if (!known && holds_idx(entry.path().string())) {
-        result.push_back({name, "a folder of IDX files", entry.path().string()});
+      if (known) continue;
+      if (const std::string_view what = description_of(entry.path().string()); !what.empty()) {
+        result.push_back({name, std::string(what), entry.path().string()});
       }
     }
   }

@@ -5,30 +5,46 @@
 #include <vector>
 
 #include "narae/core/export.h"
+#include "narae/core/shape.h"
 #include "narae/data/dataset.h"
+#include "narae/data/image.h"
+#include "narae/data/resize.h"
 
 namespace narae {
 
 struct SplitOptions {
   double validation_fraction = 0;  ///< of the training samples, split off at random for validation
   std::uint64_t seed = 0;          ///< of that choice
+
+  // Of pictures.
+  std::int64_t size = 0;                ///< they are brought to size x size; 0: they keep the size that they all have
+  PictureSize usual_size = {224, 224};  ///< of pictures in a folder that differ in size, without `size`
+  Shape input = {};  ///< what pictures in a folder become, (channels, height, width), whatever they are; may be empty
+  FitOptions fit = {};  ///< how pictures are brought to a size
+  bool strict = false;  ///< damaged files in a folder are an Error instead of being left out and counted
+  std::int64_t max_pixels = max_image_pixels;  ///< pictures in a folder that are larger are not decoded
+  /// Folders of pictures: decode small sets at once, and measure mean and deviation. Without, nothing is decoded before
+  /// it is asked for, and there are no mean and deviation.
+  bool prepare = true;
 };
 
 struct Splits {
   Dataset train;
-  Dataset validation;  ///< empty when the fraction is 0
-  Dataset test;
+  Dataset validation;  ///< empty when the fraction is 0 and the source has none of its own
+  Dataset test;        ///< empty when the source has none
 };
 
 /// Opens a dataset in all its splits; mean and deviation of each are those of the training pictures.
 ///
 /// `name` is a generator, with its settings if wanted (`synth:digits`, `synth:digits?train=20000&test=4000&seed=3`,
-/// `synth:xor|moons|circles?noise=0.2`), the path of a folder, or the name of a folder below $NARAE_DATA or
-/// ./data. A folder holds IDX files as MNIST does, plain or gzip. Throws UsageError for an unknown name or
-/// setting, and Error that says where was looked and which files are expected when a folder does not hold them.
+/// `synth:shapes?size=64`, `synth:xor|moons|circles?noise=0.2`), the path of a folder, or the name of a folder below
+/// $NARAE_DATA or ./data. What lies in the folder is recognised: IDX files as MNIST's, CIFAR's binary
+/// batches, or pictures in one sub-folder a class (see ImageFolder). Throws UsageError for an unknown name or setting,
+/// and Error that says where was looked and which files are expected when a folder does not hold them.
 [[nodiscard]] NARAE_API Splits open_splits(const std::string& name, const SplitOptions& options = {});
 
-/// One split of it. Throws Error for Split::validation when the fraction is 0.
+/// One split of it. Throws Error for a split that there is none of: Split::validation when the fraction is 0 and the
+/// source has none of its own, Split::test of a folder of pictures without one.
 [[nodiscard]] NARAE_API Dataset open_dataset(const std::string& name, Split split, const SplitOptions& options = {});
 
 /// The name, or for a folder that is found by the place where the process runs its absolute path: one that leads to the
@@ -42,7 +58,7 @@ struct DatasetInfo {
 };
 
 /// Every dataset that open_dataset knows by name: the generators, the well-known folders (found or not) and every other
-/// folder with IDX files in the places where names are looked for.
+/// folder with a dataset in the places where names are looked for.
 [[nodiscard]] NARAE_API std::vector<DatasetInfo> datasets();
 
 }  // namespace narae

@@ -17,6 +17,11 @@ namespace {
 struct Moments {
   double sum = 0;
   double squares = 0;
+
+  void add(const Moments& other) {
+    sum += other.sum;
+    squares += other.squares;
+  }
 };
 
 Moments moments_of(std::span<const std::uint8_t> values) {
@@ -62,6 +67,22 @@ void check_range(const Dataset& dataset, std::int64_t begin, std::int64_t end) {
   if (begin >= 0 && begin <= end && end <= dataset.size()) return;
   throw Error("dataset " + dataset.name + ": samples " + std::to_string(begin) + " to " + std::to_string(end) + " of " +
               std::to_string(dataset.size()));
+}
+
+// A parallel loop whose body may throw; one of its exceptions then reaches the caller.
+template <class Body>
+void parallel_or_throw(std::int64_t count, std::int64_t grain, const Body& body) {
+  std::mutex mutex;
+  std::exception_ptr failure;
+  parallel_for(count, grain, [&](std::int64_t begin, std::int64_t end) {
+    try {
+      body(begin, end);
+    } catch (...) {
+      const std::lock_guard lock(mutex);
+      failure = std::current_exception();
+    }
+  });
+  if (failure) std::rethrow_exception(failure);
 }
 
 Shape with_leading(std::int64_t n, const Shape& sample) {
@@ -119,28 +140,26 @@ Dataset loaded(const Dataset& dataset) {
   result.arrays.clear();
   result.generate = nullptr;
   result.indices = nullptr;
+  result.labels = nullptr;
+  if (dataset.whole && dataset.indices) {
+    result.whole = [whole = dataset.whole, indices = dataset.indices](std::int64_t i) {
+      return whole((*indices)[static_cast<std::size_t>(i)]);
+    };
+  }
   result.stored = dataset.size();
   for (const Field& field : dataset.fields) {
     result.arrays.push_back(Array::empty(field.dtype, with_leading(dataset.size(), field.shape)));
   }
-  std::mutex mutex;
-  std::exception_ptr failure;
-  parallel_for(dataset.size(), 64, [&](std::int64_t begin, std::int64_t end) {
-    try {
-      std::vector<Slot> slots(dataset.fields.size());
-      for (std::int64_t i = begin; i < end; ++i) {
-        for (std::size_t f = 0; f < slots.size(); ++f) {
-          const std::size_t bytes = dataset.fields[f].bytes();
-          slots[f] = {result.arrays[f].buffer.data() + static_cast<std::size_t>(i) * bytes, bytes};
-        }
-        read_sample(dataset, i, slots);
+  parallel_or_throw(dataset.size(), 64, [&](std::int64_t begin, std::int64_t end) {
+    std::vector<Slot> slots(dataset.fields.size());
+    for (std::int64_t i = begin; i < end; ++i) {
+      for (std::size_t f = 0; f < slots.size(); ++f) {
+        const std::size_t bytes = dataset.fields[f].bytes();
+        slots[f] = {result.arrays[f].buffer.data() + static_cast<std::size_t>(i) * bytes, bytes};
       }
-    } catch (...) {
-      const std::lock_guard lock(mutex);
-      failure = std::current_exception();
+      read_sample(dataset, i, slots);
     }
   });
-  if (failure) std::rethrow_exception(failure);
   return result;
 }
 
@@ -218,6 +237,69 @@ std::vector<std::int64_t> permutation(std::int64_t n, RandomStream stream) {
   return order;
 }
 
+std::vector<std::int64_t> class_counts(const Dataset& dataset) {
+  std::vector<std::int64_t> counts(dataset.classes.size());
+  const auto count = [&](std::int64_t label) {
+    if (label < 0 || label >= std::ssize(counts)) {
+      throw Error("dataset " + dataset.name + ": label " + std::to_string(label) + " of " +
+                  std::to_string(counts.size()) + " classes");
+    }
+    ++counts[static_cast<std::size_t>(label)];
+  };
+  if (dataset.labels) {
+    for (std::int64_t i = 0; i < dataset.size(); ++i) {
+      count((*dataset.labels)[static_cast<std::size_t>(dataset.stored_index(i))]);
+    }
+    return counts;
+  }
+  constexpr std::int64_t step = 4096;
+  for (std::int64_t begin = 0; begin < dataset.size(); begin += step) {
+    const Array labels = read_field(dataset, "label", begin, std::min(dataset.size(), begin + step));
+    if (labels.dtype != DType::i64) {
+      throw Error("dataset " + dataset.name + ": labels of " + std::string(name_of(labels.dtype)) + " are no classes");
+    }
+    for (const std::int64_t label : labels.values<std::int64_t>()) count(label);
+  }
+  return counts;
+}
+
+Dataset with_size(const Dataset& dataset, PictureSize size, const FitOptions& options) {
+  const std::size_t image = field_index(dataset, "image");
+  const std::size_t label = field_index(dataset, "label");
+  const Field& field = dataset.fields[image];
+  if (field.dtype != DType::u8 || field.shape.rank() != 3 || dataset.fields.size() != 2 ||
+      dataset.fields[label].dtype != DType::i64) {
+    throw Error("dataset " + dataset.name + ": pictures u8 (channels, height, width) can be resized, but samples are " +
+                std::string(name_of(field.dtype)) + " " + to_string(field.shape));
+  }
+  if (field.shape[1] == size.height && field.shape[2] == size.width) return dataset;
+  Dataset result = dataset;
+  result.fields[image].shape = {field.shape[0], size.height, size.width};
+  result.arrays.clear();
+  Dataset source = dataset;
+  source.indices = nullptr;
+  if (!dataset.arrays.empty()) {
+    const auto known = dataset.arrays[label].values<std::int64_t>();
+    result.labels = std::make_shared<const std::vector<std::int64_t>>(known.begin(), known.end());
+  }
+  if (!dataset.whole) {
+    result.whole = [source, image, label](std::int64_t i) {
+      LabelledPicture picture{Array::empty(DType::u8, source.fields[image].shape)};
+      std::vector<Slot> slots(2);
+      slots[image] = {picture.image.buffer.data(), picture.image.bytes()};
+      slots[label] = {reinterpret_cast<std::byte*>(&picture.label), sizeof picture.label};
+      read_sample(source, i, slots);
+      return picture;
+    };
+  }
+  result.generate = [whole = result.whole, image, label, size, options](std::int64_t i, std::span<const Slot> out) {
+    const LabelledPicture picture = whole(i);
+    fit(view_of(picture.image), size, options, out[image].values<std::uint8_t>());
+    out[label].values<std::int64_t>()[0] = picture.label;
+  };
+  return result;
+}
+
 void measure(Dataset& dataset, std::int64_t samples) {
   const Field& field = dataset.fields[field_index(dataset, "image")];
   if (field.dtype != DType::u8 && field.dtype != DType::f32) {
@@ -231,18 +313,22 @@ void measure(Dataset& dataset, std::int64_t samples) {
   dataset.stddev.assign(channels, 1.0F);
   if (n == 0 || plane == 0) return;
 
-  std::vector<Moments> total(channels);
   constexpr std::int64_t step = 256;  // fixed blocks, so that the sum has one order whatever the number of threads
-  for (std::int64_t begin = 0; begin < n; begin += step) {
-    const Array block = read_field(dataset, "image", begin, std::min(n, begin + step));
-    const auto rows = static_cast<std::size_t>(block.shape[0]);
-    for (std::size_t i = 0; i < rows * channels; ++i) {
-      const Moments m = field.dtype == DType::u8 ? moments_of(block.values<std::uint8_t>().subspan(i * plane, plane))
-                                                 : moments_of(block.values<float>().subspan(i * plane, plane));
-      total[i % channels].sum += m.sum;
-      total[i % channels].squares += m.squares;
+  const std::int64_t blocks = (n + step - 1) / step;
+  std::vector<Moments> parts(static_cast<std::size_t>(blocks) * channels);
+  parallel_or_throw(blocks, 1, [&](std::int64_t first_block, std::int64_t last_block) {
+    for (std::int64_t b = first_block; b < last_block; ++b) {
+      const Array block = read_field(dataset, "image", b * step, std::min(n, (b + 1) * step));
+      const auto rows = static_cast<std::size_t>(block.shape[0]);
+      for (std::size_t i = 0; i < rows * channels; ++i) {
+        const Moments m = field.dtype == DType::u8 ? moments_of(block.values<std::uint8_t>().subspan(i * plane, plane))
+                                                   : moments_of(block.values<float>().subspan(i * plane, plane));
+        parts[static_cast<std::size_t>(b) * channels + i % channels].add(m);
+      }
     }
-  }
+  });
+  std::vector<Moments> total(channels);
+  for (std::size_t i = 0; i < parts.size(); ++i) total[i % channels].add(parts[i]);
   const double count = static_cast<double>(n) * static_cast<double>(plane);
   for (std::size_t c = 0; c < channels; ++c) {
     const double mean = total[c].sum / count;

@@ -13,6 +13,7 @@
 #include "narae/core/array.h"
 #include "narae/core/export.h"
 #include "narae/core/random.h"
+#include "narae/data/picture_files.h"
 
 namespace narae {
 
@@ -48,6 +49,14 @@ struct Slot {
 /// Writes sample `index` into one slot per field. Must depend on `index` alone and is called from several threads.
 using Generator = std::function<void(std::int64_t index, std::span<const Slot> out)>;
 
+/// A picture as it lies in its file, u8 (channels, height, width) of any size, and its class.
+struct LabelledPicture {
+  Array image;
+  std::int64_t label = 0;
+};
+/// Reads the whole picture of stored sample `index`. Must depend on `index` alone and is called from several threads.
+using PictureReader = std::function<LabelledPicture(std::int64_t index)>;
+
 /// Samples with named fields ("image" and "label" for the loader): arrays in memory or a generator, seen through an
 /// optional list of indices. A value: copies share the memory.
 struct Dataset {
@@ -56,11 +65,17 @@ struct Dataset {
   std::int64_t stored = 0;    ///< samples behind `indices`
   std::vector<Array> arrays;  ///< one per field, (stored, field shape...); empty when there is a generator
   Generator generate;
+  /// For fields "image" u8 (channels, height, width) and "label", where samples were brought to that size: the picture
+  /// that a sample was before, with the same channels; null for others. Random parts are cut out of it.
+  PictureReader whole;
   std::shared_ptr<const std::vector<std::int64_t>> indices;  ///< null: all of them, in order
   std::vector<std::string> classes;
   /// Of the training pictures, per channel, pixels in 0..1; empty when the input is not to be normalised.
   std::vector<float> mean;
   std::vector<float> stddev;
+  /// The classes of the stored samples, where they are known without reading the samples; null elsewhere.
+  std::shared_ptr<const std::vector<std::int64_t>> labels;
+  std::shared_ptr<PictureFiles> files;  ///< of pictures that lie in files of their own; null for others
 
   [[nodiscard]] std::int64_t size() const { return indices ? static_cast<std::int64_t>(indices->size()) : stored; }
   /// Which of the stored samples sample i is.
@@ -97,8 +112,16 @@ NARAE_API void read_sample(const Dataset& dataset, std::int64_t i, std::span<con
 /// 0 ... n - 1 in random order (Fisher and Yates).
 [[nodiscard]] NARAE_API std::vector<std::int64_t> permutation(std::int64_t n, RandomStream stream);
 
+/// Samples of each class, by the field "label"; reads or generates the samples where their classes are not known yet.
+/// Throws Error for a label without a class.
+[[nodiscard]] NARAE_API std::vector<std::int64_t> class_counts(const Dataset& dataset);
+
+/// The dataset with pictures of another size, scaled and cropped as `options` say, when they are asked for. Throws
+/// Error for samples that are no u8 pictures (channels, height, width).
+[[nodiscard]] NARAE_API Dataset with_size(const Dataset& dataset, PictureSize size, const FitOptions& options = {});
+
 /// Sets mean and stddev from the first `samples` samples of field "image" (u8 counts as 0..1; per channel for
-/// pictures of shape (channels, height, width)).
+/// pictures of shape (channels, height, width)). Works on all threads; the sums have one order whatever their number.
 NARAE_API void measure(Dataset& dataset, std::int64_t samples);
 
 }  // namespace narae

@@ -67,8 +67,8 @@ void read_header(Reader& reader) {
   png_set_read_fn(reader.png, &reader, take_bytes);
   // Only what the pixels need is read: colour profiles, texts and the like are skipped unparsed.
   png_set_keep_unknown_chunks(reader.png, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
-  png_set_user_limits(reader.png, static_cast<png_uint_32>(max_image_pixels),
-                      static_cast<png_uint_32>(max_image_pixels));
+  // Not libpng's own limit of a million: check_size bounds the picture.
+  png_set_user_limits(reader.png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
   png_read_info(reader.png, reader.info);
 }
 
@@ -76,8 +76,8 @@ void choose_conversions(Reader& reader) {
   const int type = png_get_color_type(reader.png, reader.info);
   if (type == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(reader.png);
   if (type == PNG_COLOR_TYPE_GRAY) png_set_expand_gray_1_2_4_to_8(reader.png);
-  if (png_get_valid(reader.png, reader.info, PNG_INFO_tRNS) != 0) png_set_tRNS_to_alpha(reader.png);
-  png_set_scale_16(reader.png);
+  png_set_strip_alpha(reader.png);
+  png_set_strip_16(reader.png);
   (void)png_set_interlace_handling(reader.png);
   png_read_update_info(reader.png, reader.info);
 }
@@ -99,12 +99,13 @@ void check(bool done, const Reader& reader, const std::string& name) {
 }
 
 // Refuses a header that the rest of the file can't live up to, before memory is asked for.
-void check_size(const Reader& reader, const std::string& name) {
+void check_size(const Reader& reader, const std::string& name, std::int64_t max_pixels) {
   const std::uint64_t width = png_get_image_width(reader.png, reader.info);
   const std::uint64_t height = png_get_image_height(reader.png, reader.info);
   const std::string extents = std::to_string(width) + " x " + std::to_string(height) + " pixels";
-  if (width * height > static_cast<std::uint64_t>(max_image_pixels))
-    refuse(name, "a picture of " + extents + ", more than the limit of 64 Mpixel; make it smaller first");
+  if (width * height > static_cast<std::uint64_t>(max_pixels))
+    refuse(name, "a picture of " + extents + ", more than the limit of " + std::to_string(max_pixels) +
+                     " pixels; make it smaller first or raise the limit");
   const std::uint64_t bits =
       std::uint64_t{png_get_bit_depth(reader.png, reader.info)} * png_get_channels(reader.png, reader.info);
   if (width * height * bits / 8 / max_deflate_ratio > reader.size)
@@ -112,19 +113,13 @@ void check_size(const Reader& reader, const std::string& name) {
                      " bytes can't hold them; it is damaged or was cut off");
 }
 
-// Interleaved rows, with alpha as the last of an even number of channels, to planes; alpha composited on white.
+// Interleaved rows to planes.
 Array to_planes(const png_byte* pixels, std::int64_t height, std::int64_t width, std::size_t channels) {
-  const bool alpha = channels % 2 == 0;
-  const std::size_t colors = alpha ? channels - 1 : channels;
-  Array image = Array::empty(DType::u8, {static_cast<std::int64_t>(colors), height, width});
+  Array image = Array::empty(DType::u8, {static_cast<std::int64_t>(channels), height, width});
   const auto count = static_cast<std::size_t>(height * width);
   const auto values = image.mutable_values<std::uint8_t>();
-  for (std::size_t c = 0; c < colors; ++c) {
-    for (std::size_t i = 0; i < count; ++i) {
-      const unsigned value = pixels[i * channels + c];
-      const unsigned opacity = alpha ? pixels[i * channels + colors] : 255U;
-      values[c * count + i] = static_cast<std::uint8_t>((value * opacity + 255U * (255U - opacity) + 127U) / 255U);
-    }
+  for (std::size_t c = 0; c < channels; ++c) {
+    for (std::size_t i = 0; i < count; ++i) values[c * count + i] = pixels[i * channels + c];
   }
   return image;
 }
@@ -178,11 +173,11 @@ std::vector<png_bytep> rows_of(png_bytep pixels, std::size_t height, std::size_t
 
 }  // namespace
 
-Array read_png(const std::filesystem::path& path) {
-  return parse_png(map_file(path), path.string());
+Array read_png(const std::filesystem::path& path, std::int64_t max_pixels) {
+  return parse_png(map_file(path), path.string(), max_pixels);
 }
 
-Array parse_png(const Buffer& bytes, const std::string& name) {
+Array parse_png(const Buffer& bytes, const std::string& name, std::int64_t max_pixels) {
   if (bytes.size() < signature_size ||
       png_sig_cmp(reinterpret_cast<png_const_bytep>(bytes.data()), 0, signature_size) != 0)
     refuse(name, "not a PNG file (its first 8 bytes are not PNG's); convert the picture to PNG");
@@ -194,7 +189,7 @@ Array parse_png(const Buffer& bytes, const std::string& name) {
   if (reader.info == nullptr) refuse(name, "libpng could not be started (out of memory?)");
 
   check(guarded(reader.png, read_header, reader), reader, name);
-  check_size(reader, name);
+  check_size(reader, name, max_pixels);
   check(guarded(reader.png, choose_conversions, reader), reader, name);
 
   const std::size_t width = png_get_image_width(reader.png, reader.info);

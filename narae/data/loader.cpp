@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <exception>
 #include <limits>
@@ -16,6 +17,7 @@
 
 #include "narae/core/error.h"
 #include "narae/core/threads.h"
+#include "narae/data/mix.h"
 
 namespace narae {
 namespace {
@@ -25,6 +27,7 @@ using Order = std::shared_ptr<const std::vector<std::int64_t>>;
 // One batch to be made: samples [begin, end) of an epoch's order (null: in the dataset's own).
 struct Job {
   std::int64_t epoch;
+  std::int64_t number;  // of the batch in its epoch
   std::int64_t begin;
   std::int64_t end;
   Order order;
@@ -44,13 +47,16 @@ class BatchMaker {
         options_(options),
         image_(field_index(dataset, "image")),
         label_(field_index(dataset, "label")),
-        normalizer_(image().dtype, image().shape, options.normalize ? std::span(dataset.mean) : std::span<float>{},
-                    options.normalize ? std::span(dataset.stddev) : std::span<float>{}) {
-    check(options.augment);
-    if (options.augment.enabled() &&
-        (image().shape.rank() < 2 || (image().dtype != DType::u8 && image().dtype != DType::f32))) {
-      throw Error("loader: augmentation moves pictures of u8 or f32 with height and width, but 'image' of dataset " +
-                  dataset.name + " is " + std::string(name_of(image().dtype)) + " " + to_string(image().shape));
+        whole_(options.augment.resized_crop > 0 && dataset.whole),
+        augmenter_(
+            image().dtype, image().shape, options.augment,
+            Normalizer(image().dtype, image().shape, options.normalize ? std::span(dataset.mean) : std::span<float>{},
+                       options.normalize ? std::span(dataset.stddev) : std::span<float>{}),
+            options.seed) {
+    if (options.augment.mixes() && (is_floating(label().dtype) || label().shape.rank() != 0 || classes() == 0)) {
+      throw Error("loader: mixup and cutmix mix classes, but labels of dataset " + dataset.name + " are " +
+                  std::string(name_of(label().dtype)) + " " + to_string(label().shape) + " of " +
+                  std::to_string(classes()) + " classes");
     }
     if (label().dtype == DType::bf16 || label().dtype == DType::f16) {
       throw Error("loader: labels of dataset " + dataset.name + " are half precision; cast them to f32 first");
@@ -62,24 +68,23 @@ class BatchMaker {
     const std::int64_t n = job.end - job.begin;
     Batch batch{Array::empty(DType::f32, batch_shape(n, image().shape)),
                 Array::empty(is_floating(label().dtype) ? DType::f32 : DType::i64, batch_shape(n, label().shape))};
-    std::vector<Buffer> scratch;
-    std::vector<Slot> slots;
-    for (const Field& field : dataset_.fields) {
-      if (dataset_.generate) scratch.push_back(Buffer::allocate(field.bytes()));
-      slots.push_back({dataset_.generate ? scratch.back().data() : nullptr, field.bytes()});
-    }
+    Work work = make_work();
     for (std::int64_t i = 0; i < n && !stop.stop_requested(); ++i) {
       const std::int64_t index = job.order ? (*job.order)[static_cast<std::size_t>(job.begin + i)] : job.begin + i;
-      if (dataset_.generate) {
-        dataset_.generate(dataset_.stored_index(index), slots);
+      const std::span<float> out = row_of(batch.image.mutable_values<float>(), i, n);
+      if (whole_) {
+        LabelledPicture picture = dataset_.whole(dataset_.stored_index(index));
+        augmenter_.apply(view_of(picture.image), job.epoch, index, out, work.augmenting);
+        write_label(reinterpret_cast<const std::byte*>(&picture.label), batch.label, i, n);
       } else {
-        const auto row = static_cast<std::size_t>(dataset_.stored_index(index));
-        for (const std::size_t f : {image_, label_}) {
-          slots[f].data = dataset_.arrays[f].buffer.data() + row * slots[f].bytes;
-        }
+        find(dataset_.stored_index(index), work.slots);
+        augmenter_.apply(work.slots[image_].data, job.epoch, index, out, work.augmenting);
+        write_label(work.slots[label_].data, batch.label, i, n);
       }
-      write_image(slots[image_].data, job.epoch, index, row_of(batch.image.mutable_values<float>(), i, n));
-      write_label(slots[label_].data, batch.label, i, n);
+    }
+    if (options_.augment.mixes() && !stop.stop_requested()) {
+      RandomStream random = sample_stream("augment/mix", options_.seed, job.epoch, job.number);
+      batch.label = mix_batch(batch.image, batch.label, classes(), options_.augment, random);
     }
     return batch;
   }
@@ -87,27 +92,36 @@ class BatchMaker {
  private:
   [[nodiscard]] const Field& image() const { return dataset_.fields[image_]; }
   [[nodiscard]] const Field& label() const { return dataset_.fields[label_]; }
+  [[nodiscard]] std::int64_t classes() const { return std::ssize(dataset_.classes); }
+
+  // What one batch needs while it is being made.
+  struct Work {
+    std::vector<Buffer> buffers;  ///< of generated samples
+    std::vector<Slot> slots;
+    Augmenter::Scratch augmenting;
+  };
+
+  [[nodiscard]] Work make_work() const {
+    Work work;
+    for (const Field& field : dataset_.fields) {
+      if (dataset_.generate) work.buffers.push_back(Buffer::allocate(field.bytes()));
+      work.slots.push_back({dataset_.generate ? work.buffers.back().data() : nullptr, field.bytes()});
+    }
+    return work;
+  }
+
+  // The image and the label of a stored sample: generated into the slots, or where they lie in memory.
+  void find(std::int64_t stored, std::vector<Slot>& slots) const {
+    if (dataset_.generate) return dataset_.generate(stored, slots);
+    for (const std::size_t f : {image_, label_}) {
+      slots[f].data = dataset_.arrays[f].buffer.data() + static_cast<std::size_t>(stored) * slots[f].bytes;
+    }
+  }
 
   template <class T>
   static std::span<T> row_of(std::span<T> values, std::int64_t i, std::int64_t n) {
     const std::size_t row = values.size() / static_cast<std::size_t>(n);
     return values.subspan(static_cast<std::size_t>(i) * row, row);
-  }
-
-  void write_image(const std::byte* stored, std::int64_t epoch, std::int64_t index, std::span<float> out) const {
-    if (!options_.augment.enabled()) {
-      normalizer_.apply(stored, out);
-      return;
-    }
-    const Shape& shape = image().shape;
-    RandomStream random = sample_stream("augment", options_.seed, epoch, index);
-    const Affine affine = inverse_of(random_movement(options_.augment, shape[-2], shape[-1], random));
-    if (image().dtype == DType::u8) {
-      resample(std::span(reinterpret_cast<const std::uint8_t*>(stored), out.size()), shape, affine, out);
-    } else {
-      resample(std::span(reinterpret_cast<const float*>(stored), out.size()), shape, affine, out);
-    }
-    normalizer_.apply_in_place(out);
   }
 
   void write_label(const std::byte* stored, Array& labels, std::int64_t i, std::int64_t n) const {
@@ -125,7 +139,8 @@ class BatchMaker {
   LoaderOptions options_;
   std::size_t image_;
   std::size_t label_;
-  Normalizer normalizer_;
+  bool whole_;  ///< random parts are cut out of whole pictures
+  Augmenter augmenter_;
 };
 
 std::int64_t batches_of(const Dataset& dataset, const LoaderOptions& options) {
@@ -164,8 +179,9 @@ struct Loader::State {
           permutation(dataset.size(), sample_stream("shuffle", options.seed, cursor.epoch, 0)));
       order_epoch = cursor.epoch;
     }
-    const std::int64_t begin = cursor.batch++ * options.batch_size;
-    return {cursor.epoch, begin, std::min(begin + options.batch_size, dataset.size()), order};
+    const std::int64_t number = cursor.batch++;
+    const std::int64_t begin = number * options.batch_size;
+    return {cursor.epoch, number, begin, std::min(begin + options.batch_size, dataset.size()), order};
   }
 
   Batch take() {
@@ -250,6 +266,7 @@ struct Loader::State {
   const std::int64_t batches;
   const BatchMaker maker;
   LoaderState position;  ///< of the batch that is handed out next
+  double waited = 0;     ///< seconds
 
   std::mutex mutex;
   std::condition_variable_any room;
@@ -275,7 +292,9 @@ std::optional<Batch> Loader::next() {
     position = {.epoch = position.epoch + 1, .batch = 0};
     return std::nullopt;
   }
+  const auto begin = std::chrono::steady_clock::now();
   std::optional<Batch> batch = state_->take();
+  state_->waited += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   ++position.batch;
   return batch;
 }
@@ -290,6 +309,10 @@ const Dataset& Loader::dataset() const {
 
 const LoaderOptions& Loader::options() const {
   return state_->options;
+}
+
+double Loader::waited() const {
+  return state_->waited;
 }
 
 LoaderState Loader::state() const {

@@ -9,8 +9,8 @@
 
 #include "narae/core/array.h"
 #include "narae/core/export.h"
+#include "narae/data/augment.h"
 #include "narae/data/dataset.h"
-#include "narae/data/transforms.h"
 
 namespace narae {
 
@@ -22,11 +22,12 @@ struct LoaderOptions {
   int workers = 1;           ///< threads that prepare batches ahead, at low priority; 0: the caller prepares them
   int prefetch = 4;          ///< batches that wait ready at most
   bool normalize = true;     ///< by the dataset's mean and stddev; otherwise u8 becomes 0..1 and the rest stays
-  AugmentOptions augment{};  ///< random movements of pictures; none by default
+  AugmentOptions augment{};  ///< random changes of pictures; none by default
 };
 
 /// image: (batch, sample shape...) in f32, NCHW for pictures; label: (batch, label shape...) in i64, or f32 when the
-/// dataset's labels are floating.
+/// dataset's labels are floating. When samples are mixed (mixup, cutmix), label is f32 (batch, classes): the share of
+/// each class.
 struct Batch {
   Array image;
   Array label;
@@ -69,6 +70,8 @@ class NARAE_API Loader {
   [[nodiscard]] LoaderState state() const;
   /// Goes on exactly where a loader of the same dataset and options stood. Throws Error for a batch out of range.
   void restore(const LoaderState& state);
+  /// Seconds that `next` has taken so far: what the program waited for its data.
+  [[nodiscard]] double waited() const;
   /// Stands at the first batch of epoch e.
   void set_epoch(std::int64_t e) { restore({.epoch = e, .batch = 0}); }
 

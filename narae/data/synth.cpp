@@ -6,7 +6,9 @@
 #include <numbers>
 
 #include "narae/core/error.h"
+#include "narae/data/augment.h"
 #include "narae/data/glyphs.h"
+#include "narae/data/shapes.h"
 #include "narae/data/transforms.h"
 
 namespace narae {
@@ -173,6 +175,31 @@ Dataset synth_digits(Split split, std::int64_t size, std::uint64_t seed) {
   for (int digit = 0; digit < 10; ++digit) dataset.classes.push_back(std::to_string(digit));
   // The same for every split and size: that of 1,000 training pictures.
   Dataset sample = generated("synth:digits", fields, 1000, digits(Split::train));
+  measure(sample, sample.size());
+  dataset.mean = sample.mean;
+  dataset.stddev = sample.stddev;
+  return dataset;
+}
+
+Dataset synth_shapes(Split split, std::int64_t size, std::int64_t side, std::uint64_t seed) {
+  if (side < 8 || side > 1024) {
+    throw Error("synth:shapes: pictures of " + std::to_string(side) + " pixels a side; 8 to 1024 are possible");
+  }
+  const auto scenes = [seed](Split which, std::int64_t pixels) {
+    return [seed, pixels, stream = stream_name("shapes", which)](std::int64_t i, std::span<const Slot> out) {
+      RandomStream random = sample_stream(stream, seed, 0, i);
+      const std::int64_t shape = i % std::ssize(shape_names);
+      draw_shape(static_cast<int>(shape), pixels, random, out[0].values<std::uint8_t>());
+      out[1].values<std::int64_t>()[0] = shape;
+    };
+  };
+  const auto fields = [](std::int64_t pixels) {
+    return std::vector<Field>{{"image", DType::u8, {3, pixels, pixels}}, {"label", DType::i64, {}}};
+  };
+  Dataset dataset = generated("synth:shapes", fields(side), size, scenes(split, side));
+  dataset.classes.assign(shape_names.begin(), shape_names.end());
+  // The same for every split, size and side: that of 1,000 small training pictures.
+  Dataset sample = generated("synth:shapes", fields(32), 1000, scenes(Split::train, 32));
   measure(sample, sample.size());
   dataset.mean = sample.mean;
   dataset.stddev = sample.stddev;

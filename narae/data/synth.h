@@ -19,6 +19,12 @@ NARAE_API void draw_digit(int digit, RandomStream& random, std::span<std::uint8_
 /// (seed, split, i) and is drawn when asked for. Throws Error for a negative size.
 [[nodiscard]] NARAE_API Dataset synth_digits(Split split, std::int64_t size, std::uint64_t seed = 0);
 
+/// `size` scenes with a coloured shape (shape_names): image (3, side, side) u8, label () i64 (i modulo 10). Sample i is
+/// a pure function of (seed, split, i, side) and is drawn when asked for. Throws Error for a negative size and a side
+/// outside 8 ... 1024.
+[[nodiscard]] NARAE_API Dataset synth_shapes(Split split, std::int64_t size, std::int64_t side = 32,
+                                             std::uint64_t seed = 0);
+
 /// Two classes of points in the plane: opposite quadrants, two interleaved half circles, a ring around a ring.
 enum class PointSet { exclusive_or, moons, circles };
 

@@ -107,19 +107,6 @@ void Normalizer::apply_in_place(std::span<float> values) const {
   }
 }
 
-void check(const AugmentOptions& options) {
-  const auto require = [](const char* name, float value, float below) {
-    if (value >= 0 && value < below) return;
-    throw Error(std::string("augment: ") + name + " is " + std::to_string(value) +
-                "; it must be at least 0 and below " + std::to_string(below));
-  };
-  require("translate", options.translate, 1);
-  require("rotate", options.rotate, 360);
-  require("scale", options.scale, 1);
-  require("stretch", options.stretch, 1);
-  require("shear", options.shear, 90);
-}
-
 Affine inverse_of(const Movement& movement) {
   constexpr double radian = std::numbers::pi / 180;
   const double cosine = std::cos(movement.degrees * radian);
@@ -134,23 +121,6 @@ Affine inverse_of(const Movement& movement) {
   const double dy = movement.y;
   return {static_cast<float>(xx), static_cast<float>(xy), static_cast<float>(-xx * dx - xy * dy),
           static_cast<float>(yx), static_cast<float>(yy), static_cast<float>(-yx * dx - yy * dy)};
-}
-
-Movement random_movement(const AugmentOptions& options, std::int64_t height, std::int64_t width, RandomStream& random) {
-  const auto draw = [&](float most) { return random.uniform(-most, most); };
-  Movement m;
-  m.x = draw(options.translate) * static_cast<float>(width);
-  m.y = draw(options.translate) * static_cast<float>(height);
-  m.degrees = draw(options.rotate);
-  m.scale_y = 1 + draw(options.scale);
-  m.scale_x = m.scale_y * (1 + draw(options.stretch));
-  m.shear = draw(options.shear);
-  return m;
-}
-
-RandomStream sample_stream(std::string_view purpose, std::uint64_t seed, std::int64_t epoch, std::int64_t index) {
-  const std::uint64_t which = (static_cast<std::uint64_t>(epoch) << 40) | static_cast<std::uint64_t>(index);
-  return RandomStream(seed, hash_of(purpose) ^ which);
 }
 
 void resample(std::span<const std::uint8_t> picture, const Shape& shape, const Affine& affine, std::span<float> out) {

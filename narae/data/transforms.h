@@ -4,12 +4,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <string_view>
 #include <vector>
 
 #include "narae/core/dtype.h"
 #include "narae/core/export.h"
-#include "narae/core/random.h"
 #include "narae/core/shape.h"
 
 namespace narae {
@@ -27,6 +25,14 @@ class NARAE_API Normalizer {
   /// The same for numbers that are floats already but still in stored units (a resampled picture).
   void apply_in_place(std::span<float> values) const;
 
+  /// The answers for each of the 256 values of u8 samples in channel c.
+  [[nodiscard]] const float* table(std::size_t c) const { return tables_[tables_.size() == 1 ? 0 : c].data(); }
+  /// One number in stored units of channel c.
+  [[nodiscard]] float operator()(float value, std::size_t c) const {
+    const std::size_t k = mean_.size() == 1 ? 0 : c;
+    return (value / unit_ - mean_[k]) / stddev_[k];
+  }
+
  private:
   DType dtype_;
   float unit_;
@@ -34,22 +40,6 @@ class NARAE_API Normalizer {
   std::vector<float> stddev_;
   std::vector<std::array<float, 256>> tables_;  ///< for u8: the answer for each of the 256 values, per channel
 };
-
-/// How far pictures are moved at random; every value is the largest deviation to either side, drawn uniformly.
-struct AugmentOptions {
-  float translate = 0;  ///< along x and y, as a fraction of the width and height
-  float rotate = 0;     ///< degrees
-  float scale = 0;      ///< of the size: factor 1 - scale ... 1 + scale, below 1
-  float stretch = 0;    ///< of the width against the height: factor 1 - stretch ... 1 + stretch, below 1
-  float shear = 0;      ///< degrees, along x, below 90
-
-  [[nodiscard]] bool enabled() const {
-    return translate != 0 || rotate != 0 || scale != 0 || stretch != 0 || shear != 0;
-  }
-};
-
-/// Throws Error naming the value that is negative or too large.
-NARAE_API void check(const AugmentOptions& options);
 
 /// A movement of a picture about its centre: stretched, sheared, rotated, then translated.
 struct Movement {
@@ -70,15 +60,6 @@ struct Affine {
 
 /// The inverse of a movement, as resampling needs it.
 [[nodiscard]] NARAE_API Affine inverse_of(const Movement& movement);
-
-/// A random movement for pictures of this size: as many numbers are drawn whatever the options are.
-[[nodiscard]] NARAE_API Movement random_movement(const AugmentOptions& options, std::int64_t height, std::int64_t width,
-                                                 RandomStream& random);
-
-/// The random numbers of one sample in one epoch: a pure function of its arguments (epoch < 2^24, index < 2^40), so
-/// that it does not matter which thread asks, or when.
-[[nodiscard]] NARAE_API RandomStream sample_stream(std::string_view purpose, std::uint64_t seed, std::int64_t epoch,
-                                                   std::int64_t index);
 
 /// Resamples a picture (channels, height, width) of u8 or float, bilinearly, in its own units; what lies outside counts
 /// as 0. The identity leaves every pixel exactly as it is.

@@ -14,7 +14,6 @@ namespace {
 
 constexpr int margin = picture_margin;
 constexpr int gap = 12;
-constexpr int caption_height = 2 * line_height + 4;
 constexpr Color backdrop{244, 245, 247};
 
 }  // namespace
@@ -46,6 +45,8 @@ Array picture_sheet(std::span<const LabelledPicture> pictures, const PictureShee
   const int columns = std::min(wanted, count);
   const int rows = (count + columns - 1) / columns;
   const Heading heading{options.title, options.line};
+  const bool notes = std::ranges::any_of(pictures, [](const LabelledPicture& p) { return !p.note.empty(); });
+  const int caption_height = (notes ? 2 : 1) * line_height + 4;
   const int pitch = tile_height + caption_height + gap;
   const int top = margin + heading.height();
   Canvas canvas(2 * margin + std::max(columns * (tile_width + gap) - gap, heading.width()),

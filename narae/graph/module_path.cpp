@@ -19,16 +19,36 @@ Paths& paths() {
   return *instance;
 }
 
-thread_local std::uint32_t current = 0;
+std::uint32_t number_of(std::uint32_t outer, const std::string& name) {
+  Paths& p = paths();
+  const std::lock_guard lock(p.mutex);
+  const auto [entry, fresh] = p.numbers.try_emplace({outer, name}, static_cast<std::uint32_t>(p.texts.size()));
+  if (fresh) p.texts.push_back(outer == 0 ? name : p.texts[outer] + "." + name);
+  return entry->second;
+}
+
+[[gnu::tls_model("initial-exec")]] constinit thread_local std::uint32_t current = 0;  // read for every node
 
 }  // namespace
 
+void ModuleName::set_text(const std::string& text) {
+  text_ = text;
+  last_ = none;
+}
+
+std::uint32_t ModuleName::number_under(std::uint32_t outer) const {
+  const std::uint64_t last = last_.load(std::memory_order_relaxed);
+  if (last != none && last >> 32 == outer) return static_cast<std::uint32_t>(last);
+  const std::uint32_t number = number_of(outer, text_);
+  last_.store(std::uint64_t{outer} << 32 | number, std::memory_order_relaxed);
+  return number;
+}
+
 ModuleScope::ModuleScope(const std::string& name) : outer_(current) {
-  Paths& p = paths();
-  const std::lock_guard lock(p.mutex);
-  const auto [entry, fresh] = p.numbers.try_emplace({outer_, name}, static_cast<std::uint32_t>(p.texts.size()));
-  if (fresh) p.texts.push_back(outer_ == 0 ? name : p.texts[outer_] + "." + name);
-  current = entry->second;
+  current = number_of(outer_, name);
+}
+ModuleScope::ModuleScope(const ModuleName& name) : outer_(current) {
+  current = name.number_under(outer_);
 }
 
 ModuleScope::~ModuleScope() {

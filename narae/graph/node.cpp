@@ -23,59 +23,87 @@ struct FreeBlock {
   FreeBlock* next;
 };
 
-// Blocks of threads that have ended, shared by all.
-struct SharedBlocks {
-  std::mutex mutex;
+// What a thread keeps for itself: free blocks, and how many nodes it made more than it freed. It has no destructor, so
+// that reading it needs no check.
+struct ThreadNodes {
   std::array<FreeBlock*, pooled_classes> lists{};
+  std::atomic<std::int64_t> alive{0};  // written by its own thread alone
+  bool known = false;                  // to Shared
+  bool ended = false;                  // statics that are destroyed later still free nodes
+  bool in_reverse_sweep = false;
+
+  void add_alive(std::int64_t n) { alive.store(alive.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); }
 };
 
-SharedBlocks& shared_blocks() {
-  static auto* instance = new SharedBlocks;
+[[gnu::tls_model("initial-exec")]] constinit thread_local ThreadNodes mine;  // small, and read for every node
+
+// What the threads share: blocks and counts of those that have ended, and where the others keep theirs.
+struct Shared {
+  std::mutex mutex;
+  std::array<FreeBlock*, pooled_classes> lists{};
+  std::int64_t alive = 0;
+  std::vector<const ThreadNodes*> threads;
+};
+
+Shared& shared() {
+  static auto* instance = new Shared;
   return *instance;
 }
 
-struct LocalBlocks {
-  std::array<FreeBlock*, pooled_classes> lists{};
-
-  ~LocalBlocks() {
-    SharedBlocks& shared = shared_blocks();
-    const std::lock_guard lock(shared.mutex);
+// Tells the others of this thread's nodes while it runs, and leaves them its blocks when it ends.
+class Membership {
+ public:
+  Membership() : nodes_(&mine) {
+    Shared& s = shared();
+    const std::lock_guard lock(s.mutex);
+    s.threads.push_back(nodes_);
+    nodes_->known = true;
+  }
+  ~Membership() {
+    Shared& s = shared();
+    const std::lock_guard lock(s.mutex);
     for (std::size_t c = 0; c < pooled_classes; ++c) {
-      while (FreeBlock* block = lists[c]) {
-        lists[c] = block->next;
-        block->next = shared.lists[c];
-        shared.lists[c] = block;
+      while (FreeBlock* block = nodes_->lists[c]) {
+        nodes_->lists[c] = block->next;
+        block->next = s.lists[c];
+        s.lists[c] = block;
       }
     }
+    s.alive += nodes_->alive.exchange(0);
+    std::erase(s.threads, nodes_);
+    nodes_->known = false;
+    nodes_->ended = true;
   }
+  Membership(const Membership&) = delete;
+  Membership& operator=(const Membership&) = delete;
 
-  void refill(std::size_t c) {
-    {
-      SharedBlocks& shared = shared_blocks();
-      const std::lock_guard lock(shared.mutex);
-      if (shared.lists[c] != nullptr) {
-        lists[c] = std::exchange(shared.lists[c], nullptr);
-        return;
-      }
-    }
-    const std::size_t size = (c + 1) * unit;
-    auto* slab = static_cast<std::byte*>(::operator new (slab_bytes, std::align_val_t{unit}));
-    for (std::size_t offset = 0; offset + size <= slab_bytes; offset += size) {
-      auto* block = reinterpret_cast<FreeBlock*>(slab + offset);
-      block->next = lists[c];
-      lists[c] = block;
-    }
-  }
+ private:
+  ThreadNodes* nodes_;
 };
 
-LocalBlocks& local_blocks() {
-  thread_local LocalBlocks blocks;
-  return blocks;
+void join_threads() {
+  if (mine.ended) return;
+  static thread_local Membership membership;
 }
 
-thread_local bool in_reverse_sweep = false;
+void refill(std::size_t c) {
+  Shared& s = shared();
+  {
+    const std::lock_guard lock(s.mutex);
+    if (s.lists[c] != nullptr) {
+      mine.lists[c] = std::exchange(s.lists[c], nullptr);
+      return;
+    }
+  }
+  const std::size_t size = (c + 1) * unit;
+  auto* slab = static_cast<std::byte*>(::operator new (slab_bytes, std::align_val_t{unit}));
+  for (std::size_t offset = 0; offset + size <= slab_bytes; offset += size) {
+    auto* block = reinterpret_cast<FreeBlock*>(slab + offset);
+    block->next = mine.lists[c];
+    mine.lists[c] = block;
+  }
+}
 
-std::atomic<std::int64_t> alive{0};
 std::atomic<std::uint64_t> created{0};
 
 void* take_block(std::size_t bytes, std::uint8_t& size_class) {
@@ -85,10 +113,9 @@ void* take_block(std::size_t bytes, std::uint8_t& size_class) {
     return ::operator new (bytes, std::align_val_t{unit});
   }
   size_class = static_cast<std::uint8_t>(c);
-  LocalBlocks& blocks = local_blocks();
-  if (blocks.lists[c] == nullptr) blocks.refill(c);
-  FreeBlock* block = blocks.lists[c];
-  blocks.lists[c] = block->next;
+  if (mine.lists[c] == nullptr) refill(c);
+  FreeBlock* block = mine.lists[c];
+  mine.lists[c] = block->next;
   return block;
 }
 
@@ -98,9 +125,8 @@ void give_block(void* memory, std::uint8_t size_class) {
     return;
   }
   auto* block = static_cast<FreeBlock*>(memory);
-  LocalBlocks& blocks = local_blocks();
-  block->next = blocks.lists[size_class];
-  blocks.lists[size_class] = block;
+  block->next = mine.lists[size_class];
+  mine.lists[size_class] = block;
 }
 
 [[noreturn]] void fail_uncountable(const Op& op, const Shape& shape) {
@@ -115,10 +141,11 @@ void push_dead(Node*& dead, Node* node) {
 }
 
 void release_into(Node*& dead, Node* node) {
-  if (node->references.fetch_sub(1, std::memory_order_acq_rel) == 1) push_dead(dead, node);
+  if (detail::drop_reference(node)) push_dead(dead, node);
 }
 
 void free_all(Node* dead) {
+  if (!mine.known) join_threads();
   while (dead != nullptr) {
     Node* node = dead;
     dead = reinterpret_cast<Node*>(node->visit);
@@ -135,14 +162,18 @@ void free_all(Node* dead) {
     const std::uint8_t size_class = node->size_class;
     node->~Node();
     give_block(node, size_class);
-    alive.fetch_sub(1, std::memory_order_relaxed);
+    mine.add_alive(-1);
   }
 }
 
 }  // namespace
 
 std::int64_t live_nodes() {
-  return alive.load();
+  Shared& s = shared();
+  const std::lock_guard lock(s.mutex);
+  std::int64_t n = s.alive;
+  for (const ThreadNodes* thread : s.threads) n += thread->alive.load(std::memory_order_relaxed);
+  return n;
 }
 
 namespace detail {
@@ -150,6 +181,7 @@ Node* create_node(const Op& op, const Signature& signature, std::span<Node* cons
   if (attributes.size() > 255) throw Error(std::string(op.name) + ": too many attributes");
   if (!signature.shape.countable()) fail_uncountable(op, signature.shape);
   std::uint8_t size_class = 0;
+  if (!mine.known) join_threads();
   void* memory = take_block(sizeof(Node) + (inputs.size() + attributes.size()) * sizeof(void*), size_class);
   Node* node = new (memory) Node;
   node->dtype = signature.dtype;
@@ -158,7 +190,7 @@ Node* create_node(const Op& op, const Signature& signature, std::span<Node* cons
   node->input_count = static_cast<std::uint32_t>(inputs.size());
   node->capacity = node->input_count;
   node->module = current_module();
-  node->backward = in_reverse_sweep;
+  node->backward = mine.in_reverse_sweep;
   node->op = &op;
   node->sequence = created.fetch_add(1, std::memory_order_relaxed);
   node->shape = signature.shape;
@@ -169,12 +201,12 @@ Node* create_node(const Op& op, const Signature& signature, std::span<Node* cons
     *slots++ = input;
   }
   if (!attributes.empty()) std::memcpy(static_cast<void*>(slots), attributes.data(), attributes.size_bytes());
-  alive.fetch_add(1, std::memory_order_relaxed);
+  mine.add_alive(1);
   return node;
 }
 
 bool exchange_backward(bool backward) {
-  return std::exchange(in_reverse_sweep, backward);
+  return std::exchange(mine.in_reverse_sweep, backward);
 }
 
 void release_node(Node* node) {

@@ -16,7 +16,8 @@ struct Variable;
 struct NodeExtra;
 
 /// One step of a recipe: an operator, its attributes and its inputs. Immutable but for the value that an
-/// evaluation leaves in it. Lives in a pool; inputs and attributes follow the struct in the same block.
+/// evaluation leaves in it. Lives in a pool; inputs and attributes follow the struct in the same block. What every walk
+/// looks at comes first, in one line of the cache.
 struct Node {
   std::atomic<std::uint32_t> references{1};
   DType dtype = DType::f32;
@@ -27,36 +28,35 @@ struct Node {
   bool differentiated = false;  ///< its gradient has been asked for
   bool ran = false;             ///< some plan has computed it, whether or not the value was kept
   std::uint32_t input_count = 0;
-  std::uint32_t module = 0;  ///< path of the module that wrote it (graph/module_path.h)
   const Op* op = nullptr;
-  std::uint64_t sequence = 0;  ///< order of creation
-  Shape shape;
-
-  union {
-    double real = 0;       ///< a scalar leaf of a floating type
-    std::int64_t integer;  ///< a scalar leaf of another type; the result number of an `output` node
-    std::int64_t version;  ///< of a variable
-  };
-  Variable* variable = nullptr;  ///< for the leaves that name a variable or one of its versions (a counted reference)
-  Buffer value;                  ///< a data leaf, or what an evaluation left
-  NodeExtra* extra = nullptr;    ///< rare things: live recipes, running statistics, what dropped the recipe
 
   // Scratch of the walk that captures a plan; valid while the graph's lock is held.
   std::uint64_t visit = 0;
   std::uint32_t index = 0;
   std::uint32_t uses = 0;
 
+  Buffer value;                  ///< a data leaf, or what an evaluation left
+  NodeExtra* extra = nullptr;    ///< rare things: live recipes, running statistics, what dropped the recipe
+  Variable* variable = nullptr;  ///< for the leaves that name a variable or one of its versions (a counted reference)
+
+  Shape shape;
+  std::uint64_t sequence = 0;  ///< order of creation
+  std::uint32_t module = 0;    ///< path of the module that wrote it (graph/module_path.h)
+  std::uint32_t capacity = 0;  ///< places for inputs: they may be dropped later, the attributes stay where they are
+  union {
+    double real = 0;       ///< a scalar leaf of a floating type
+    std::int64_t integer;  ///< a scalar leaf of another type; the result number of an `output` node
+    std::int64_t version;  ///< of a variable
+  };
+
   [[nodiscard]] std::span<Node*> inputs() { return {reinterpret_cast<Node**>(this + 1), input_count}; }
   [[nodiscard]] std::span<Node* const> inputs() const {
     return {reinterpret_cast<Node* const*>(this + 1), input_count};
   }
   [[nodiscard]] Attributes attributes() const {
-    return {reinterpret_cast<const std::int64_t*>(reinterpret_cast<Node* const*>(this + 1) + input_capacity()),
+    return {reinterpret_cast<const std::int64_t*>(reinterpret_cast<Node* const*>(this + 1) + capacity),
             attribute_count};
   }
-  /// Where the attributes start: inputs may be dropped later, the attributes stay where they are.
-  [[nodiscard]] std::uint32_t input_capacity() const { return capacity; }
-  std::uint32_t capacity = 0;
 
   [[nodiscard]] bool computed() const { return static_cast<bool>(value); }
 };
@@ -68,8 +68,16 @@ NARAE_API void release_node(Node* node);
 inline void retain(Node* node) {
   node->references.fetch_add(1, std::memory_order_relaxed);
 }
+/// Gives a reference back; true when it was the last. Whoever holds the only reference to a node needs no locked
+/// instruction to know that it is the last, unless others may still find the node: through a NodeExtra, or an `output`
+/// node through the node that it reads.
+inline bool drop_reference(Node* node) {
+  const bool only = node->references.load(std::memory_order_acquire) == 1;
+  if (only && node->extra == nullptr && node->op->kind != OpClass::view) return true;
+  return node->references.fetch_sub(1, std::memory_order_acq_rel) == 1;
+}
 inline void release(Node* node) {
-  if (node->references.fetch_sub(1, std::memory_order_acq_rel) == 1) release_node(node);
+  if (drop_reference(node)) release_node(node);
 }
 
 /// A new node with one reference; takes a reference to each input. `inputs` must be resolved (see resolve()).

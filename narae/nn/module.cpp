@@ -63,7 +63,7 @@ void print(const Module& module, const std::string& indent, std::string& text) {
 struct Module::State {
   std::string kind;
   std::string details;
-  std::string name;  // in the module around it; "" for the outermost
+  ModuleName name;  // in the module around it; "" for the outermost
   bool training = true;
   bool recomputed = false;
   bool in_parts = false;  // forward recomputes by itself
@@ -112,7 +112,8 @@ std::vector<TrainingOutput> Module::training_outputs(const Tensor& x) const {
 }
 
 std::optional<ModuleScope> Module::scope() const {
-  return state_->name.empty() ? std::optional<ModuleScope>() : std::optional<ModuleScope>(std::in_place, state_->name);
+  const bool named = !state_->name.text().empty();
+  return named ? std::optional<ModuleScope>(std::in_place, state_->name) : std::optional<ModuleScope>();
 }
 
 void Module::rename(const State& state, const std::string& prefix) {
@@ -144,7 +145,7 @@ Tensor Module::register_buffer(const std::string& name, const Tensor& initial) c
 
 void Module::adopt(const std::string& name, const Module& module) const {
   state_->require_free(name);
-  module.state_->name = name;
+  module.state_->name.set_text(name);
   rename(*module.state_, name);
   state_->children.emplace_back(name, module.state_);
 }

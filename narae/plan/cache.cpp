@@ -4,24 +4,24 @@
 
 namespace narae::plan {
 
-std::shared_ptr<const Plan> PlanCache::find(std::uint64_t hash, const std::vector<std::uint64_t>& key) {
+std::shared_ptr<const Plan> PlanCache::find(std::uint64_t hash, std::span<const std::uint64_t> key) {
   const std::lock_guard lock(mutex_);
   const auto [first, last] = entries_.equal_range(hash);
   for (auto at = first; at != last; ++at) {
-    if (at->second.key != key) continue;
+    if (!std::ranges::equal(at->second.key, key)) continue;
     at->second.used = ++clock_;
     return at->second.plan;
   }
   return nullptr;
 }
 
-void PlanCache::insert(std::uint64_t hash, const std::vector<std::uint64_t>& key, std::shared_ptr<const Plan> plan) {
+void PlanCache::insert(std::uint64_t hash, std::span<const std::uint64_t> key, std::shared_ptr<const Plan> plan) {
   const std::lock_guard lock(mutex_);
   if (entries_.size() >= capacity) {
     entries_.erase(std::min_element(entries_.begin(), entries_.end(),
                                     [](const auto& a, const auto& b) { return a.second.used < b.second.used; }));
   }
-  entries_.emplace(hash, Entry{key, std::move(plan), ++clock_});
+  entries_.emplace(hash, Entry{{key.begin(), key.end()}, std::move(plan), ++clock_});
 }
 
 void PlanCache::clear() {
@@ -29,7 +29,7 @@ void PlanCache::clear() {
   entries_.clear();
 }
 
-std::string PlanCache::explain(const std::vector<std::uint64_t>& key) const {
+std::string PlanCache::explain(std::span<const std::uint64_t> key) const {
   const std::lock_guard lock(mutex_);
   const auto latest = std::max_element(entries_.begin(), entries_.end(),
                                        [](const auto& a, const auto& b) { return a.second.used < b.second.used; });

@@ -16,11 +16,11 @@ class PlanCache {
  public:
   static constexpr std::size_t capacity = 256;
 
-  [[nodiscard]] std::shared_ptr<const Plan> find(std::uint64_t hash, const std::vector<std::uint64_t>& key);
-  void insert(std::uint64_t hash, const std::vector<std::uint64_t>& key, std::shared_ptr<const Plan> plan);
+  [[nodiscard]] std::shared_ptr<const Plan> find(std::uint64_t hash, std::span<const std::uint64_t> key);
+  void insert(std::uint64_t hash, std::span<const std::uint64_t> key, std::shared_ptr<const Plan> plan);
   void clear();
   /// Compares a missing key with the plan used last: "word 17 of 120 differs".
-  [[nodiscard]] std::string explain(const std::vector<std::uint64_t>& key) const;
+  [[nodiscard]] std::string explain(std::span<const std::uint64_t> key) const;
 
  private:
   struct Entry {

@@ -19,11 +19,6 @@ constexpr std::uint64_t leaf_mark = 0x1eaf;
 constexpr std::uint64_t section_mark = std::uint64_t{0x5ec} << 48;
 constexpr std::uint64_t store_mark = std::uint64_t{1} << 63;
 
-struct Frame {
-  Node* node;
-  std::uint32_t next;
-};
-
 [[noreturn]] void fail_stale(const Node* node) {
   throw Error("eval: the recipe reads variable '" + node->variable->name + "' as it was at version " +
               std::to_string(node->version) + ", but it has been assigned since (version " +
@@ -54,8 +49,8 @@ class Walk {
       visit(request_.guard.read());
       ++request_.guard.read()->uses;
     }
-    for (std::size_t i = 0; i < effects_.size(); ++i) {  // NOLINT(modernize-loop-convert): visiting may find more
-      const Effect e = effects_[i];
+    for (std::size_t i = 0; i < c_.effects.size(); ++i) {  // NOLINT(modernize-loop-convert): visiting may find more
+      const Effect e = c_.effects[i];
       if (e.variable->alive && e.number > e.variable->stored) visit(e.version);
     }
     finish();
@@ -65,8 +60,8 @@ class Walk {
   void visit(Node* root) {
     if (root->visit == epoch_) return;
     open(root);
-    while (!stack_.empty()) {
-      Frame& frame = stack_.back();
+    while (!c_.open.empty()) {
+      Capture::Frame& frame = c_.open.back();
       Node* node = frame.node;
       if (frame.next < node->input_count) {
         Node* input = node->inputs()[frame.next++];
@@ -74,7 +69,7 @@ class Walk {
         ++input->uses;
         continue;
       }
-      stack_.pop_back();
+      c_.open.pop_back();
       close(node);
     }
   }
@@ -86,7 +81,7 @@ class Walk {
     if (is_leaf(node)) {
       close_leaf(node);
     } else {
-      stack_.push_back({node, 0});
+      c_.open.push_back({node, 0});
     }
   }
 
@@ -106,10 +101,10 @@ class Walk {
   void write_leaf(const Node* node) {
     const bool scalar = node->op == &scalar_op;
     const bool version = node->op == &version_op;
-    c_.key.push_back(leaf_mark | (std::uint64_t{scalar} << 16) | (std::uint64_t{version} << 17) |
-                     (static_cast<std::uint64_t>(node->dtype) << 24) |
-                     (static_cast<std::uint64_t>(node->shape.rank()) << 32));
-    for (const std::int64_t extent : node->shape) c_.key.push_back(static_cast<std::uint64_t>(extent));
+    c_.key.write(leaf_mark | (std::uint64_t{scalar} << 16) | (std::uint64_t{version} << 17) |
+                 (static_cast<std::uint64_t>(node->dtype) << 24) |
+                 (static_cast<std::uint64_t>(node->shape.rank()) << 32));
+    for (const std::int64_t extent : node->shape) c_.key.write(static_cast<std::uint64_t>(extent));
   }
 
   void close(Node* node) {
@@ -118,34 +113,30 @@ class Walk {
     const auto inputs = node->inputs();
     const Attributes attributes = node->attributes();
     std::uint64_t* word =
-        reserve(2 + static_cast<std::size_t>(node->shape.rank()) + attributes.size() + (inputs.size() + 1) / 2);
-    *word++ = reinterpret_cast<std::uint64_t>(node->op);
-    *word++ = (static_cast<std::uint64_t>(node->dtype) << 56) | (static_cast<std::uint64_t>(node->shape.rank()) << 48) |
-              (static_cast<std::uint64_t>(attributes.size()) << 32) | inputs.size();
-    for (const std::int64_t extent : node->shape) *word++ = static_cast<std::uint64_t>(extent);
-    for (const std::int64_t attribute : attributes) *word++ = static_cast<std::uint64_t>(attribute);
+        c_.key.reserve(2 + static_cast<std::size_t>(node->shape.rank()) + attributes.size() + (inputs.size() + 1) / 2);
+    std::uint64_t hash = 0;
+    const auto write = [&](std::uint64_t w) {
+      *word++ = w;
+      hash = Key::step(hash, w);
+    };
+    write(reinterpret_cast<std::uint64_t>(node->op));
+    write((static_cast<std::uint64_t>(node->dtype) << 56) | (static_cast<std::uint64_t>(node->shape.rank()) << 48) |
+          (static_cast<std::uint64_t>(attributes.size()) << 32) | inputs.size());
+    for (const std::int64_t extent : node->shape) write(static_cast<std::uint64_t>(extent));
+    for (const std::int64_t attribute : attributes) write(static_cast<std::uint64_t>(attribute));
     for (std::size_t i = 0; i < inputs.size(); i += 2) {
       const std::uint64_t second = i + 1 < inputs.size() ? inputs[i + 1]->index : 0;
-      *word++ = (static_cast<std::uint64_t>(inputs[i]->index) << 32) | second;
+      write((static_cast<std::uint64_t>(inputs[i]->index) << 32) | second);
     }
+    c_.key.mix(hash);
     if (node->op == &version_op) c_.versions.push_back(node);
     if (node->extra != nullptr) {
-      effects_.insert(effects_.end(), node->extra->effects.begin(), node->extra->effects.end());
+      c_.effects.insert(c_.effects.end(), node->extra->effects.begin(), node->extra->effects.end());
     }
-  }
-
-  // Room for n more words of the key.
-  std::uint64_t* reserve(std::size_t n) {
-    auto& key = c_.key;
-    const std::size_t used = key.size();
-    if (used + n > key.capacity()) key.reserve(2 * (used + n));
-    key.resize(used + n);
-    return key.data() + used;
   }
 
   // What is asked of the recipe: four sections, each behind a word that says which it is and how long.
   void finish() {
-    auto& key = c_.key;
     for (const Tensor& target : request_.targets) target.read()->uses = ~std::uint32_t{0};
     for (Node* node : c_.order) {
       const bool computable =
@@ -155,7 +146,7 @@ class Walk {
       c_.outputs.push_back(node);
     }
     write_section(1, c_.outputs.size());
-    for (const Node* node : c_.outputs) key.push_back(node->index);
+    for (const Node* node : c_.outputs) c_.key.write(node->index);
     std::sort(c_.versions.begin(), c_.versions.end(),
               [](const Node* a, const Node* b) { return a->version < b->version; });
     write_section(2, c_.versions.size());
@@ -164,19 +155,16 @@ class Walk {
     for (const Assignment& a : request_.assignments) write_store(a.variable.node()->variable, a.value.read());
     if (request_.guard.defined()) c_.guard = request_.guard.read();
     write_section(4, c_.guard == nullptr ? 0 : 1);
-    if (c_.guard != nullptr) key.push_back(c_.guard->index);
+    if (c_.guard != nullptr) c_.key.write(c_.guard->index);
     // Kernels are made for a number of threads.
-    key.push_back(static_cast<std::uint64_t>(thread_count()));
-    std::uint64_t h = key.size();
-    for (const std::uint64_t word : key) h = std::rotl((h ^ word) * 0x9E3779B97F4A7C15ULL, 29);
-    c_.hash = h;
+    c_.key.write(static_cast<std::uint64_t>(thread_count()));
   }
 
-  void write_section(std::uint64_t kind, std::size_t length) { c_.key.push_back(section_mark | (kind << 60) | length); }
+  void write_section(std::uint64_t kind, std::size_t length) { c_.key.write(section_mark | (kind << 60) | length); }
 
   void write_store(Variable* to, const Node* value) {
     const std::uint64_t slot = slot_of(to);  // may write a leaf
-    c_.key.push_back(store_mark | (slot << 32) | value->index);
+    c_.key.write(store_mark | (slot << 32) | value->index);
   }
 
   // The argument that is the variable's storage, whether or not the recipe reads it.
@@ -193,8 +181,6 @@ class Walk {
   const detail::EvaluationRequest& request_;
   Capture& c_;
   std::uint64_t epoch_ = 0;
-  std::vector<Frame> stack_;
-  std::vector<Effect> effects_;
 };
 
 // A node as a value, with its inputs still to be filled in.
@@ -256,6 +242,13 @@ Argument::Kind kind_of(const Node* node) {
 
 }  // namespace
 
+void Key::grow(std::size_t needed) {
+  capacity_ = std::max<std::size_t>(1024, 2 * needed);
+  auto words = std::make_unique_for_overwrite<std::uint64_t[]>(capacity_);
+  std::copy_n(words_.get(), size_, words.get());
+  words_ = std::move(words);
+}
+
 void Capture::clear() {
   key.clear();
   order.clear();
@@ -263,6 +256,8 @@ void Capture::clear() {
   outputs.clear();
   versions.clear();
   guard = nullptr;
+  open.clear();
+  effects.clear();
 }
 
 void capture(const detail::EvaluationRequest& request, Capture& result) {
@@ -319,11 +314,11 @@ std::vector<int> append_recipe(Program& program, std::span<const Tensor> results
                                std::span<const int> inputs) {
   NodeMap numbers;
   for (std::size_t i = 0; i < placeholders.size(); ++i) numbers.insert(placeholders[i].node(), inputs[i]);
-  std::vector<Frame> stack;
+  std::vector<Capture::Frame> stack;
   for (const Tensor& result : results) {
     if (numbers.find(result.node()) == NodeMap::none) stack.push_back({result.node(), 0});
     while (!stack.empty()) {
-      Frame& frame = stack.back();
+      Capture::Frame& frame = stack.back();
       Node* node = frame.node;
       if (frame.next < node->input_count) {
         Node* input = node->inputs()[frame.next++];

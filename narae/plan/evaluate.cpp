@@ -108,19 +108,21 @@ void count_recomputed(const Capture& c) {
 }
 
 std::shared_ptr<const Plan> plan_for(const Capture& c, const detail::EvaluationRequest& request) {
-  std::shared_ptr<const Plan> plan = plan_cache().find(c.hash, c.key);
+  std::shared_ptr<const Plan> plan = plan_cache().find(c.key.hash(), c.key.words());
   if (plan) {
-    if (debug_level() >= 1) log_line(fmt::format("narae: plan hit {:016x}, {} steps", c.hash, plan->steps.size()));
+    if (debug_level() >= 1)
+      log_line(fmt::format("narae: plan hit {:016x}, {} steps", c.key.hash(), plan->steps.size()));
     return plan;
   }
-  if (debug_level() >= 1) log_line(fmt::format("narae: plan miss {:016x}: {}", c.hash, plan_cache().explain(c.key)));
+  if (debug_level() >= 1)
+    log_line(fmt::format("narae: plan miss {:016x}: {}", c.key.hash(), plan_cache().explain(c.key.words())));
   plan = build_plan(to_program(c, request), options());
-  plan_cache().insert(c.hash, c.key, plan);
+  plan_cache().insert(c.key.hash(), c.key.words(), plan);
   ++detail::mutable_engine_counts().plans_built;
   if (debug_level() >= 2) {
     std::size_t outputs = 0;
     for (const std::size_t bytes : plan->buffers) outputs += bytes;
-    log_line(fmt::format("narae: plan {:016x}: {} nodes, {} steps, arena {} bytes, outputs {} bytes", c.hash,
+    log_line(fmt::format("narae: plan {:016x}: {} nodes, {} steps, arena {} bytes, outputs {} bytes", c.key.hash(),
                          c.order.size(), plan->steps.size(), plan->arena_bytes, outputs));
   }
   if (debug_level() >= 4) log_line(plan->text);

@@ -11,16 +11,22 @@ std::span<const float> row_of(const Array& logits, std::int64_t row) {
   return logits.values<float>().subspan(static_cast<std::size_t>(row) * classes, classes);
 }
 
+std::int64_t largest_in(std::span<const float> row) {
+  return std::max_element(row.begin(), row.end()) - row.begin();
+}
+
 }  // namespace
 
 void Tally::add(double mean_loss, const Array& logits, const Array& labels) {
   const std::int64_t batch = logits.shape[0];
-  const auto truth = labels.values<std::int64_t>();
   loss_sum += mean_loss * static_cast<double>(batch);
   samples += batch;
+  const bool soft = labels.dtype == DType::f32;
   const bool counts_top5 = logits.shape[1] > classes_without_top5;
   for (std::int64_t i = 0; i < batch; ++i) {
-    const std::int64_t rank = rank_of(row_of(logits, i), truth[static_cast<std::size_t>(i)]);
+    const std::int64_t truth =
+        soft ? largest_in(row_of(labels, i)) : labels.values<std::int64_t>()[static_cast<std::size_t>(i)];
+    const std::int64_t rank = rank_of(row_of(logits, i), truth);
     correct += rank == 0 ? 1 : 0;
     if (counts_top5) in_top5 = in_top5.value_or(0) + (rank < 5 ? 1 : 0);
   }

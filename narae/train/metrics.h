@@ -29,7 +29,8 @@ struct Tally {
   std::int64_t samples = 0;
   std::optional<std::int64_t> in_top5 = {};  ///< counted with more than five classes
 
-  /// `mean_loss` of a batch, its logits f32 (batch, classes) and labels i64 (batch).
+  /// `mean_loss` of a batch, its logits f32 (batch, classes) and labels i64 (batch), or f32 (batch, classes) for shares
+  /// of classes: right is then the class with the largest share.
   void add(double mean_loss, const Array& logits, const Array& labels);
   [[nodiscard]] Scores scores() const;
 };

@@ -18,8 +18,8 @@ namespace narae {
 [[nodiscard]] NARAE_API std::unique_ptr<optim::Optimizer> make_optimizer(const TrainRecipe& recipe,
                                                                          std::vector<Tensor> parameters);
 
-/// The recipe's loss of logits (batch, classes) for labels (batch), without penalties. Labels are smoothed for training
-/// only.
+/// The recipe's loss of logits (batch, classes) for labels (batch), or for shares of classes (batch, classes), without
+/// penalties. Labels are smoothed for training only. Throws Error for shares with another loss than cross entropy.
 [[nodiscard]] NARAE_API Tensor classification_loss(const TrainRecipe& recipe, const Tensor& logits,
                                                    const Tensor& labels, bool training);
 

@@ -8,7 +8,8 @@
 #include <vector>
 
 #include "narae/core/export.h"
-#include "narae/data/transforms.h"
+#include "narae/data/augment.h"
+#include "narae/data/image.h"
 #include "narae/models/options.h"
 
 namespace narae {
@@ -25,6 +26,11 @@ struct DataRecipe {
   std::int64_t limit_val = 0;         ///< the same for the samples that epochs are judged by
   std::int64_t workers = 1;           ///< threads that prepare batches
   bool normalize = true;              ///< by mean and deviation of the training pictures
+  std::int64_t size = 0;              ///< pictures become size x size; 0: see SplitOptions
+  std::string fit = "crop";           ///< how they are brought to a size: keeping proportions (crop) or not (stretch)
+  double crop = 1;                    ///< of the shorter side, what is kept
+  bool strict = false;                ///< damaged files are an error instead of being left out
+  std::int64_t max_pixels = max_image_pixels;  ///< of a picture in a folder
   AugmentOptions augment = {};
 };
 

@@ -17,65 +17,24 @@ constexpr NumberRange epochs{.low = 1, .high = 1e6};
 constexpr std::string_view optimizer_name = "train.optimizer.name";
 constexpr std::string_view schedule_name = "train.schedule.name";
 
-std::vector<RecipeRow> make_rows() {
+std::vector<RecipeRow> model_rows() {
+  return {{.key = "name",
+           .field = [](Recipe& r) -> RecipeField { return &r.name; },
+           .doc = "names the folder of its runs; the file's name unless given"},
+          {.key = "description",
+           .field = [](Recipe& r) -> RecipeField { return &r.description; },
+           .doc = "one line for `narae recipes`"},
+          {.key = "task",
+           .field = [](Recipe& r) -> RecipeField { return &r.task; },
+           .choices = {"classify"},
+           .doc = "what is learned: decides loss, metrics and pictures"},
+          {.key = "model.name",
+           .field = [](Recipe& r) -> RecipeField { return &r.model.name; },
+           .doc = "the network (`narae models`); its options are further keys of [model]"}};
+}
+
+std::vector<RecipeRow> train_rows() {
   return {
-      {.key = "name",
-       .field = [](Recipe& r) -> RecipeField { return &r.name; },
-       .doc = "names the folder of its runs; the file's name unless given"},
-      {.key = "description",
-       .field = [](Recipe& r) -> RecipeField { return &r.description; },
-       .doc = "one line for `narae recipes`"},
-      {.key = "task",
-       .field = [](Recipe& r) -> RecipeField { return &r.task; },
-       .choices = {"classify"},
-       .doc = "what is learned: decides loss, metrics and pictures"},
-      {.key = "model.name",
-       .field = [](Recipe& r) -> RecipeField { return &r.model.name; },
-       .doc = "the network (`narae models`); its options are further keys of [model]"},
-
-      {.key = "data.name",
-       .field = [](Recipe& r) -> RecipeField { return &r.data.name; },
-       .doc = "a name (`narae datasets`) or the path of a folder"},
-      {.key = "data.val_fraction",
-       .field = [](Recipe& r) -> RecipeField { return &r.data.val_fraction; },
-       .range = any_share,
-       .doc = "share of the training samples that epochs are judged by; 0: the test samples"},
-      {.key = "data.limit_train",
-       .field = [](Recipe& r) -> RecipeField { return &r.data.limit_train; },
-       .range = not_negative,
-       .doc = "train on the first samples only; 0: on all"},
-      {.key = "data.limit_val",
-       .field = [](Recipe& r) -> RecipeField { return &r.data.limit_val; },
-       .range = not_negative,
-       .doc = "judge epochs by the first samples only; 0: by all"},
-      {.key = "data.workers",
-       .field = [](Recipe& r) -> RecipeField { return &r.data.workers; },
-       .range = {.low = 0, .high = 256},
-       .doc = "threads that prepare batches ahead; 0: none"},
-      {.key = "data.normalize",
-       .field = [](Recipe& r) -> RecipeField { return &r.data.normalize; },
-       .doc = "by mean and deviation of the training pictures"},
-      {.key = "data.augment.translate",
-       .field = [](Recipe& r) -> RecipeField { return &r.data.augment.translate; },
-       .range = any_share,
-       .doc = "pictures move at most so far, as a share of their size"},
-      {.key = "data.augment.rotate",
-       .field = [](Recipe& r) -> RecipeField { return &r.data.augment.rotate; },
-       .range = {.low = 0, .high = 180},
-       .doc = "degrees at most to either side"},
-      {.key = "data.augment.scale",
-       .field = [](Recipe& r) -> RecipeField { return &r.data.augment.scale; },
-       .range = any_share,
-       .doc = "size times 1 - scale to 1 + scale"},
-      {.key = "data.augment.stretch",
-       .field = [](Recipe& r) -> RecipeField { return &r.data.augment.stretch; },
-       .range = any_share,
-       .doc = "width against height times 1 - stretch to 1 + stretch"},
-      {.key = "data.augment.shear",
-       .field = [](Recipe& r) -> RecipeField { return &r.data.augment.shear; },
-       .range = {.low = 0, .high = 90, .without_high = true},
-       .doc = "degrees at most to either side"},
-
       {.key = "train.epochs",
        .field = [](Recipe& r) -> RecipeField { return &r.train.epochs; },
        .range = epochs,
@@ -359,7 +318,11 @@ std::string_view type_of(const RecipeField& field) {
 }
 
 std::span<const RecipeRow> recipe_rows() {
-  static const std::vector<RecipeRow> rows = make_rows();
+  static const std::vector<RecipeRow> rows = [] {
+    std::vector<RecipeRow> all;
+    for (const auto& part : {model_rows(), data_rows(), train_rows()}) all.insert(all.end(), part.begin(), part.end());
+    return all;
+  }();
   return rows;
 }
 

@@ -35,6 +35,9 @@ struct RecipeRow {
   std::string_view doc;
 };
 
+/// The keys of [data] and [data.augment].
+[[nodiscard]] std::vector<RecipeRow> data_rows();
+
 /// All keys but the options of models, section by section.
 [[nodiscard]] std::span<const RecipeRow> recipe_rows();
 /// Null when there is none of that name.

@@ -19,11 +19,20 @@ struct TaskData {
   Dataset test;
 };
 
-/// Opens the recipe's data with its limits applied. Throws Error for sets without classes or samples.
+/// Opens the recipe's data with its limits applied. Throws Error for sets without classes, without samples, or without
+/// any to judge epochs by.
 [[nodiscard]] NARAE_API TaskData open_task_data(const Recipe& recipe);
 
-/// One split of the recipe's data, whole. Throws Error for the validation split of a recipe without one.
-[[nodiscard]] NARAE_API Dataset open_split(const Recipe& recipe, Split split);
+/// One split of the recipe's data, whole, for a network that takes samples of shape `input`: pictures of a folder are
+/// brought to it. Where no samples were set aside, nothing is decoded before it is asked for. Throws Error for a split
+/// that there is none of.
+[[nodiscard]] NARAE_API Dataset open_split(const Recipe& recipe, Split split, const Shape& input);
+
+/// The form of the recipe's samples and their classes, without reading the samples: an unprepared training split.
+[[nodiscard]] NARAE_API Dataset describe_data(const Recipe& recipe);
+
+/// How the recipe brings pictures to the network's size.
+[[nodiscard]] NARAE_API FitOptions fit_options(const DataRecipe& recipe);
 
 /// The recipe's network for samples of this dataset, with the names of its classes and its normalisation.
 [[nodiscard]] NARAE_API models::ModelConfig model_config(const Recipe& recipe, const Dataset& dataset);

@@ -8,6 +8,7 @@
 
 #include "narae/core/array.h"
 #include "narae/core/export.h"
+#include "narae/data/resize.h"
 #include "narae/models/config.h"
 #include "narae/nn/module.h"
 
@@ -22,9 +23,10 @@ struct TrainedModel {
 /// Loads a run's network with its "best" or "last" weights. Throws Error naming what is missing in the folder.
 [[nodiscard]] NARAE_API TrainedModel load_trained(const std::filesystem::path& run, const std::string& which = "best");
 
-/// Turns a picture, u8 (1 or 3, height, width), into what the network takes: grey or RGB, scaled to its size with
-/// bilinear interpolation over the covered area. Throws Error when the network takes no pictures.
-[[nodiscard]] NARAE_API Array fitted_picture(const models::ModelConfig& config, const Array& picture);
+/// Turns a picture, u8 (1 or 3, height, width), into what the network takes: grey or RGB, brought to its size as
+/// `options` say. Throws Error when the network takes no pictures.
+[[nodiscard]] NARAE_API Array fitted_picture(const models::ModelConfig& config, const Array& picture,
+                                             const FitOptions& options = {});
 
 /// Class probabilities f32 (n, classes) for samples u8 or f32 (n, input...): normalised, one forward pass.
 [[nodiscard]] NARAE_API Array predict(const TrainedModel& model, const Array& samples);

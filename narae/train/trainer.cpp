@@ -8,6 +8,7 @@
 #include <cmath>
 #include <ctime>
 #include <memory>
+#include <set>
 #include <utility>
 
 #include "narae/core/error.h"
@@ -100,6 +101,8 @@ class Trainer {
                      .steps = steps_per_epoch_,
                      .batch_size = recipe_.train.batch_size * recipe_.train.accumulate});
     learner_.begin_training();
+    const double waited = loader_.waited();
+    const Clock::time_point begun = Clock::now();
     while (const auto step = learner_.step(loader_, rate_(state_.step), state_.epoch_tally)) {
       if (!step->applied) stop_at_non_finite(epoch, step->first_non_finite);
       ++state_.step;
@@ -114,7 +117,27 @@ class Trainer {
       }
       if (recipe_.train.save_every > 0 && state_.step % recipe_.train.save_every == 0) save(loader_.state());
     }
+    report_data(epoch, loader_.waited() - waited, std::chrono::duration<double>(Clock::now() - begun).count());
     return true;
+  }
+
+  // How long the steps of an epoch waited for their batches, and which files turned out to be damaged in it.
+  void report_data(std::int64_t epoch, double waited, double seconds) {
+    log(fmt::format("epoch {}: {:.1f} s of training, {:.1f} % of it waiting for data ({} workers)", epoch + 1, seconds,
+                    seconds > 0 ? 100 * waited / seconds : 0, recipe_.data.workers));
+    report_skipped();
+  }
+
+  void report_skipped() {
+    const std::size_t before = skipped_.size();
+    for (const Dataset* dataset : {&data_.train, &data_.judged, &data_.test}) {
+      if (!dataset->files) continue;
+      for (const std::string& message : dataset->files->skipped.messages()) {
+        if (skipped_.insert(message).second) log("left out: " + message);
+      }
+    }
+    if (skipped_.size() == before) return;
+    say(fmt::format("{} files are no sound pictures and are left out (log.txt names them)", skipped_.size()));
   }
 
   void finish_epoch() {
@@ -173,6 +196,7 @@ class Trainer {
       say("train.checkpoint_activations: the network has no blocks whose values could be computed again");
     }
     for (const std::string& remark : remarks) say(remark);
+    report_skipped();
   }
 
   // Goes on from the newest checkpoint if there is one. Returns what is to be said about it.
@@ -331,6 +355,7 @@ class Trainer {
   std::optional<AppendFile> steps_;
   std::optional<AppendFile> log_;
   TrainState state_;
+  std::set<std::string> skipped_;  ///< files that were reported
   Clock::time_point begun_ = Clock::now();
 };
 

@@ -6,6 +6,7 @@
 
 #include "gtest/gtest.h"
 #include "tests/data/files_for_tests.h"
+#include "tests/data/real_data.h"
 
 namespace narae {
 namespace {
@@ -40,13 +41,6 @@ void write_set(const fs::path& folder) {
   write(folder / "train-labels-idx1-ubyte", idx(8, {3}, std::string("\0\2\1", 3)));
   write(folder / "t10k-images-idx3-ubyte", idx(8, {2, 2, 2}, "abcdefgh"));
   write(folder / "t10k-labels-idx1-ubyte.gz", gzip(idx(8, {2}, std::string("\2\0", 2))));
-}
-
-std::optional<fs::path> real_data(const std::string& name) {
-  const char* variable = std::getenv("NARAE_DATA");
-  const fs::path root = variable == nullptr ? "" : variable;
-  if (!root.empty() && fs::is_directory(root / name)) return root / name;
-  return std::nullopt;
 }
 
 TEST(Catalog, OpensAFolderOfIdxFiles) {
@@ -103,8 +97,10 @@ TEST(Catalog, FindsNamesBelowTheDataFolder) {
 TEST(Catalog, SaysWhatAFolderLacks) {
   const fs::path folder = fresh_folder();
   const auto message = [&](Split split) { return error_of([&] { (void)open_dataset(folder.string(), split); }); };
-  EXPECT_TRUE(contains(message(Split::train), "no file with the images of split 'train'")) << message(Split::train);
-  EXPECT_TRUE(contains(message(Split::train), "t10k-labels-idx1-ubyte"));
+  for (const char* part : {"nothing in it is known as a dataset", "t10k-labels-idx1-ubyte", "data_batch_1.bin",
+                           "one sub-folder a class"}) {
+    EXPECT_TRUE(contains(message(Split::train), part)) << message(Split::train);
+  }
   write_set(folder);
   fs::remove(folder / "t10k-labels-idx1-ubyte.gz");
   EXPECT_TRUE(contains(message(Split::test), "labels of split 'test'"));
@@ -158,6 +154,30 @@ TEST(Catalog, WrongSettingsAreRefused) {
     EXPECT_TRUE(contains(message(std::string("synth:digits?train=") + value), "is not a number")) << value;
   }
   EXPECT_TRUE(contains(message("synth:moons?noise=nan"), "is not a number"));
+  EXPECT_TRUE(contains(message("synth:digits?size=20"), "unknown setting 'size'"));
+  EXPECT_TRUE(contains(message("synth:shapes?szie=20"), "did you mean 'size'"));
+}
+
+TEST(Catalog, PicturesOfOneSizeCanBeGivenAnother) {
+  SplitOptions options;
+  options.size = 16;
+  const Splits splits = open_splits("synth:shapes?train=30&test=20", options);
+  const Splits whole = open_splits("synth:shapes?train=30&test=20");
+  EXPECT_EQ(splits.train.fields[0].shape, (Shape{3, 16, 16}));
+  EXPECT_EQ(splits.test.fields[0].shape, (Shape{3, 16, 16}));
+  EXPECT_FALSE(splits.train.generate);  // small: resized once
+  const Array stored = read_field(whole.train, "image", 7, 8);
+  const Array expected = resized({DType::u8, {3, 32, 32}, stored.buffer}, {16, 16});
+  EXPECT_EQ(0, std::memcmp(read_field(splits.train, "image", 7, 8).buffer.data(), expected.buffer.data(), 768));
+  EXPECT_EQ(read_field(splits.train, "label", 7, 8).values<std::int64_t>()[0], 7);
+  EXPECT_EQ(splits.train.whole(7).image.shape, (Shape{3, 32, 32}));
+  EXPECT_EQ(class_counts(splits.train), std::vector<std::int64_t>(10, 3));
+  options.prepare = false;
+  const Dataset streamed = open_dataset("synth:shapes?train=30&test=20", Split::train, options);
+  EXPECT_TRUE(streamed.generate);
+  EXPECT_EQ(0, std::memcmp(read_field(streamed, "image", 7, 8).buffer.data(), expected.buffer.data(), 768));
+  EXPECT_EQ(class_counts(first(streamed, 12)), (std::vector<std::int64_t>{2, 2, 1, 1, 1, 1, 1, 1, 1, 1}));
+  EXPECT_TRUE(contains(error_of([&] { (void)open_splits("synth:moons", options); }), "f32 (2,)"));
 }
 
 TEST(Catalog, ValidationIsTakenFromTheTrainingSamples) {

@@ -275,6 +275,120 @@ TEST(Loader, FloatingLabelsAndPointsPassThrough) {
   EXPECT_EQ(batch.label.values<float>()[3], 3.5F);
 }
 
+// Colour pictures of (3, 12, 12), cut out of larger ones of different sizes.
+Dataset colored(std::int64_t n) {
+  Dataset dataset = generated("coloured", {{"image", DType::u8, {3, 12, 12}}, {"label", DType::i64, {}}}, n, nullptr);
+  dataset.whole = [](std::int64_t i) {
+    RandomStream random(8, static_cast<std::uint64_t>(i));
+    LabelledPicture picture{Array::empty(DType::u8, {3, 12 + i % 5, 14 + i % 3}), i % 4};
+    for (auto& pixel : picture.image.mutable_values<std::uint8_t>())
+      pixel = static_cast<std::uint8_t>(random.below(256));
+    return picture;
+  };
+  dataset.generate = [whole = dataset.whole](std::int64_t i, std::span<const Slot> out) {
+    fit(view_of(whole(i).image), {12, 12}, {}, out[0].values<std::uint8_t>());
+    out[1].values<std::int64_t>()[0] = i % 4;
+  };
+  dataset.classes = {"a", "b", "c", "d"};
+  dataset.mean = {0.4F, 0.5F, 0.6F};
+  dataset.stddev = {0.2F, 0.3F, 0.25F};
+  return dataset;
+}
+
+constexpr AugmentOptions everything{.resized_crop = 0.3F,
+                                    .crop_padding = 2,
+                                    .flip = 0.5F,
+                                    .flip_vertical = 0.5F,
+                                    .translate = 0.1F,
+                                    .rotate = 10,
+                                    .scale = 0.1F,
+                                    .stretch = 0.1F,
+                                    .shear = 5,
+                                    .brightness = 0.3F,
+                                    .contrast = 0.3F,
+                                    .saturation = 0.3F,
+                                    .hue = 0.1F,
+                                    .cutout = 0.3F,
+                                    .mixup = 0.4F,
+                                    .cutmix = 1};
+
+struct SoftCopy {
+  std::vector<float> image;
+  std::vector<float> label;
+  friend bool operator==(const SoftCopy&, const SoftCopy&) = default;
+};
+
+SoftCopy soft_copy_of(const Batch& batch) {
+  const auto image = batch.image.values<float>();
+  const auto label = batch.label.values<float>();
+  return {{image.begin(), image.end()}, {label.begin(), label.end()}};
+}
+
+TEST(Loader, EveryAugmentationIsTheSameWhateverTheNumberOfWorkers) {
+  LoaderOptions options{.batch_size = 5, .shuffle = true, .seed = 4, .workers = 0, .augment = everything};
+  Loader plain(colored(23), options);
+  std::vector<SoftCopy> expected;
+  for (int e = 0; e < 3; ++e) {
+    for (const Batch& batch : plain) expected.push_back(soft_copy_of(batch));
+  }
+  ASSERT_EQ(expected.size(), 15U);
+  EXPECT_EQ(expected[0].label.size(), 20U);  // (5, 4) shares
+  for (const int workers : {1, 3}) {
+    options.workers = workers;
+    Loader ahead(colored(23), options);
+    std::vector<SoftCopy> seen;
+    for (int e = 0; e < 3; ++e) {
+      for (const Batch& batch : ahead) seen.push_back(soft_copy_of(batch));
+    }
+    EXPECT_EQ(seen, expected) << workers << " workers";
+    // Resuming in the middle goes on with the same batches.
+    Loader after(colored(23), options);
+    after.restore({.epoch = 1, .batch = 2});
+    for (std::size_t k = 7; k < 10; ++k) EXPECT_EQ(soft_copy_of(*after.next()), expected[k]);
+  }
+}
+
+TEST(Loader, ASampleIsAugmentedTheSameInEveryBatch) {
+  AugmentOptions single = everything;
+  single.mixup = 0;
+  single.cutmix = 0;
+  Loader ordered(colored(10), {.batch_size = 10, .seed = 4, .workers = 0, .augment = single});
+  const Batch all = *ordered.next();
+  Loader small(colored(10), {.batch_size = 3, .shuffle = true, .seed = 4, .workers = 2, .augment = single});
+  // Which sample is which: that of the nearest picture in the ordered batch.
+  std::size_t found = 0;
+  for (const Batch& batch : small) {
+    for (std::int64_t i = 0; i < batch.label.count(); ++i) {
+      const auto picture = batch.image.values<float>().subspan(static_cast<std::size_t>(432 * i), 432);
+      for (std::size_t k = 0; k < 10; ++k) {
+        const auto candidate = all.image.values<float>().subspan(432 * k, 432);
+        found += std::equal(picture.begin(), picture.end(), candidate.begin()) ? 1 : 0;
+      }
+    }
+  }
+  EXPECT_EQ(found, 10U);
+}
+
+TEST(Loader, SharesOfMixedSamplesAddUpToOne) {
+  Loader loader(colored(9), {.batch_size = 4, .workers = 0, .augment = {.mixup = 1}});
+  for (const Batch& batch : loader) {
+    EXPECT_EQ(batch.label.dtype, DType::f32);
+    for (std::int64_t i = 0; i < batch.label.shape[0]; ++i) {
+      const auto row = batch.label.values<float>().subspan(static_cast<std::size_t>(4 * i), 4);
+      EXPECT_NEAR(std::accumulate(row.begin(), row.end(), 0.0F), 1, 1e-6);
+    }
+  }
+}
+
+TEST(Loader, SaysHowLongItWasWaitedFor) {
+  Loader slow(streamed(pictures(8), [](std::int64_t) { std::this_thread::sleep_for(5ms); }),
+              {.batch_size = 4, .workers = 0});
+  EXPECT_EQ(slow.waited(), 0);
+  labels_of_epoch(slow);
+  EXPECT_GE(slow.waited(), 0.04);
+  EXPECT_LT(slow.waited(), 4);
+}
+
 TEST(Loader, RefusesOptionsAndDatasetsThatDoNotFit) {
   const Dataset dataset = pictures(10);
   const auto message = [](const Dataset& d, const LoaderOptions& options) {
@@ -289,6 +403,8 @@ TEST(Loader, RefusesOptionsAndDatasetsThatDoNotFit) {
   const Dataset points =
       in_memory("points", {{"image", Array::zeros(DType::f32, {4, 2})}, {"label", Array::zeros(DType::i64, {4})}});
   EXPECT_TRUE(contains(message(points, {.augment = {.rotate = 5}}), "height and width"));
+  EXPECT_TRUE(contains(message(dataset, {.augment = {.mixup = 1}}), "mix classes"));  // it has none
+  EXPECT_TRUE(contains(message(dataset, {.augment = {.hue = 0.1F}}), "3 channels"));
   const Dataset unlabelled = in_memory("unlabelled", {{"image", Array::zeros(DType::f32, {4, 2})}});
   EXPECT_TRUE(contains(message(unlabelled, {}), "no field 'label'"));
 }

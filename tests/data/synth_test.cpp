@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "narae/data/resize.h"
+#include "narae/data/shapes.h"
 #include "tests/data/files_for_tests.h"
 
 namespace narae {
@@ -100,6 +102,72 @@ TEST(SynthDigits, RefusesWhatItCanNotDraw) {
   EXPECT_THROW(draw_digit(10, random, picture), Error);
   EXPECT_THROW(draw_digit(3, random, std::span(picture).first(10)), Error);
   EXPECT_THROW((void)synth_digits(Split::train, -1), Error);
+}
+
+TEST(SynthShapes, ASampleDependsOnSeedSplitAndIndexAlone) {
+  const Dataset dataset = synth_shapes(Split::train, 40, 32, 3);
+  const Array pictures = read_field(dataset, "image", 0, 40);
+  EXPECT_EQ(pictures.shape, (Shape{40, 3, 32, 32}));
+  EXPECT_TRUE(same(read_field(synth_shapes(Split::train, 1'000'000, 32, 3), "image", 30, 40),
+                   read_field(dataset, "image", 30, 40)));
+  EXPECT_FALSE(same(read_field(synth_shapes(Split::train, 40, 32, 4), "image", 0, 40), pictures));
+  EXPECT_FALSE(same(read_field(synth_shapes(Split::test, 40, 32, 3), "image", 0, 40), pictures));
+  EXPECT_TRUE(same(loaded(dataset).arrays[0], pictures));
+}
+
+TEST(SynthShapes, ClassesAreBalancedAndNamed) {
+  const Dataset dataset = synth_shapes(Split::test, 55, 16);
+  EXPECT_EQ(class_counts(dataset), (std::vector<std::int64_t>{6, 6, 6, 6, 6, 5, 5, 5, 5, 5}));
+  EXPECT_EQ(dataset.classes.size(), shape_names.size());
+  EXPECT_EQ(dataset.classes[6], "star");
+}
+
+TEST(SynthShapes, AnySizeShowsTheSameScene) {
+  const Dataset small = synth_shapes(Split::train, 20, 32);
+  const Dataset large = synth_shapes(Split::train, 20, 96);
+  EXPECT_EQ(large.fields[0].shape, (Shape{3, 96, 96}));
+  for (std::int64_t i = 0; i < 20; ++i) {
+    const Array big = read_field(large, "image", i, i + 1);
+    const Array shrunk = resized({DType::u8, {3, 96, 96}, big.buffer}, {32, 32});
+    const Array expected = read_field(small, "image", i, i + 1);
+    double difference = 0;
+    for (std::size_t k = 0; k < 3072; ++k) {
+      difference += std::abs(shrunk.values<std::uint8_t>()[k] - expected.values<std::uint8_t>()[k]);
+    }
+    EXPECT_LT(difference / 3072, 12) << "scene " << i;  // noise and the edges differ
+  }
+}
+
+TEST(SynthShapes, ScenesAreColouredAndVary) {
+  const Dataset dataset = synth_shapes(Split::train, 500);
+  ASSERT_EQ(dataset.mean.size(), 3U);
+  for (std::size_t c = 0; c < 3; ++c) {
+    EXPECT_NEAR(dataset.mean[c], 0.5, 0.06);
+    EXPECT_GT(dataset.stddev[c], 0.2);
+  }
+  const Array pictures = read_field(dataset, "image", 0, 500);
+  double grey = 0;
+  double step = 0;
+  for (std::size_t i = 0; i < 500; ++i) {
+    const auto picture = pictures.values<std::uint8_t>().subspan(3072 * i, 3072);
+    for (std::size_t k = 0; k < 1024; ++k) {
+      grey += std::abs(picture[k] - picture[1024 + k]) / (500.0 * 1024);
+      if (k % 32 != 0) step += std::abs(picture[k] - picture[k - 1]) / (500.0 * 1024);
+    }
+  }
+  EXPECT_GT(grey, 30);  // red and green differ
+  EXPECT_GT(step, 5);   // neighbours differ by edges and noise,
+  EXPECT_LT(step, 30);  // but scenes are mostly smooth
+}
+
+TEST(SynthShapes, RefusesWhatItCanNotDraw) {
+  EXPECT_TRUE(contains(error_of([] { (void)synth_shapes(Split::train, 5, 4); }), "4 pixels a side"));
+  EXPECT_TRUE(contains(error_of([] { (void)synth_shapes(Split::train, 5, 2000); }), "8 to 1024"));
+  EXPECT_TRUE(contains(error_of([] { (void)synth_shapes(Split::train, -1); }), "-1 samples"));
+  std::vector<std::uint8_t> picture(3 * 16 * 16);
+  RandomStream random(1);
+  EXPECT_THROW(draw_shape(10, 16, random, picture), Error);
+  EXPECT_THROW(draw_shape(1, 15, random, picture), Error);
 }
 
 TEST(SynthPoints, LieWhereTheirClassIs) {

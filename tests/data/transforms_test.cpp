@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "narae/data/augment.h"
 #include "tests/data/files_for_tests.h"
 
 namespace narae {

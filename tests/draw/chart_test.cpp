@@ -55,7 +55,7 @@ std::string fault_in(const std::string& xml) {
 }
 
 std::string drawn(const Chart& chart, const SvgOptions& options = {}) {
-  const std::string result = svg({&chart, 1}, options);
+  std::string result = svg({&chart, 1}, options);
   EXPECT_EQ(fault_in(result), "");
   EXPECT_EQ(count(result, "nan"), 0);
   EXPECT_EQ(count(result, "inf"), 0);

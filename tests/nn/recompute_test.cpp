@@ -127,7 +127,8 @@ std::vector<std::string> marked(const nn::Module& module, const std::string& pat
   std::vector<std::string> result;
   if (module.is_recomputed()) result.push_back(path);
   for (const auto& [name, child] : module.children()) {
-    const auto inside = marked(child, path.empty() ? name : path + "." + name);
+    const std::string prefix = path.empty() ? "" : path + ".";
+    const auto inside = marked(child, prefix + name);
     result.insert(result.end(), inside.begin(), inside.end());
   }
   return result;

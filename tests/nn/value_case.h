@@ -71,11 +71,12 @@ inline void check_case(const ReferenceFile& file, const ValueFunctions& function
   std::vector<Tensor> all = gradients;
   all.insert(all.end(), results.begin(), results.end());
   eval(all);
+  const std::string value_of = name + " ";
   for (const auto& [key, array] : file.group(name + ".out"))
-    expect_near(out.at(key).array(), array, rtol, atol, name + " " + key);
+    expect_near(out.at(key).array(), array, rtol, atol, value_of + key);
+  const std::string gradient_by = name + " gradient by ";
   std::size_t i = 0;
-  for (const auto& [key, array] : expected)
-    expect_near(gradients[i++].array(), array, rtol, atol, name + " gradient by " + key);
+  for (const auto& [key, array] : expected) expect_near(gradients[i++].array(), array, rtol, atol, gradient_by + key);
 }
 
 }  // namespace narae::testing

@@ -19,9 +19,9 @@ Gradients gradients_of(const std::string& name) {
 
 void expect_values(const Gradients& got, const std::string& name) {
   std::size_t i = 0;
+  const std::string out = name + ".out.";
   for (const auto& [key, array] : reference_values().group(name + ".in"))
-    testing::expect_near(got[i++].array(), reference_values().tensors.at(name + ".out." + key), 1e-13, 0,
-                         name + " " + key);
+    testing::expect_near(got[i++].array(), reference_values().tensors.at(out + key), 1e-13, 0, out + key);
 }
 
 TEST(Clip, NormsFollowPyTorch) {

@@ -1,6 +1,8 @@
 // 100 steps of training with each optimiser against PyTorch, from the same weights and batches: see
 // tests/reference/make_trajectories.py.
 #include <memory>
+#include <span>
+#include <string>
 
 #include "narae/nn/nn.h"
 #include "narae/ops/ops.h"
@@ -95,13 +97,19 @@ std::vector<double> losses_of(const std::string& model_name, const json& record,
   return losses;
 }
 
+std::span<const double> recorded_losses(const std::string& model, const std::string& optimizer, const char* type) {
+  std::string key = model;
+  key.append(".").append(optimizer).append(".loss.").append(type);
+  return trajectories().tensors.at(key).values<double>();
+}
+
 class Trajectory : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(Trajectory, FollowsPyTorchInFloat64) {
   const std::string model = GetParam();
   for (const auto& [name, record] : trajectories().description["optimisers"].items()) {
     const auto losses = losses_of(model, record, DType::f64);
-    const auto expected = trajectories().tensors.at(model + "." + name + ".loss.f64").values<double>();
+    const auto expected = recorded_losses(model, name, "f64");
     ASSERT_EQ(losses.size(), expected.size());
     for (std::size_t s = 0; s < losses.size(); ++s)
       ASSERT_NEAR(losses[s], expected[s], 1e-8 * expected[s]) << model << " " << name << " step " << s;
@@ -112,8 +120,8 @@ TEST_P(Trajectory, FollowsPyTorchInFloat32) {
   const std::string model = GetParam();
   for (const auto& [name, record] : trajectories().description["optimisers"].items()) {
     const auto losses = losses_of(model, record, DType::f32);
-    const auto exact = trajectories().tensors.at(model + "." + name + ".loss.f64").values<double>();
-    const auto theirs = trajectories().tensors.at(model + "." + name + ".loss.f32").values<double>();
+    const auto exact = recorded_losses(model, name, "f64");
+    const auto theirs = recorded_losses(model, name, "f32");
     double distance = 0;  // how far rounding takes PyTorch itself, so far
     for (std::size_t s = 0; s < losses.size(); ++s) {
       distance = std::max(distance, std::abs(theirs[s] - exact[s]));

@@ -43,9 +43,9 @@ Found in_cached_steps(const std::function<void()>& step) {
   const std::int64_t plans = engine_counts().plans_built;
   const std::int64_t before = engine_counts().executor_allocations;
   for (int i = 0; i < 20; ++i) step();
-  const Found found{.executor = engine_counts().executor_allocations - before,
-                    .onednn = AllocationWatch::count_of_onednn(),
-                    .last = AllocationWatch::last()};
+  Found found{.executor = engine_counts().executor_allocations - before,
+              .onednn = AllocationWatch::count_of_onednn(),
+              .last = AllocationWatch::last()};
   detail::set_allocation_counter(nullptr);
   testing::Test::RecordProperty("onednn_allocations", std::to_string(found.onednn));
   EXPECT_EQ(engine_counts().plans_built, plans) << "the step was not cached";

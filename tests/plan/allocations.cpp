@@ -89,6 +89,7 @@ void* __libc_realloc(void* old, std::size_t bytes);
 void* __libc_memalign(std::size_t alignment, std::size_t bytes);
 // NOLINTEND(readability-identifier-naming)
 
+// NOLINTBEGIN(readability-inconsistent-declaration-parameter-name)
 #define NARAE_REPLACES __attribute__((visibility("default")))
 
 NARAE_REPLACES void* malloc(std::size_t bytes) noexcept {
@@ -118,6 +119,7 @@ NARAE_REPLACES int posix_memalign(void** result, std::size_t alignment, std::siz
 }
 
 #undef NARAE_REPLACES
+// NOLINTEND(readability-inconsistent-declaration-parameter-name)
 }  // extern "C"
 
 namespace narae::test {

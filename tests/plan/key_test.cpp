@@ -13,13 +13,13 @@
 namespace narae::plan {
 namespace {
 
-using Key = std::vector<std::uint64_t>;
+using Words = std::vector<std::uint64_t>;
 
-Key key_of(const detail::EvaluationRequest& request) {
+Words key_of(const detail::EvaluationRequest& request) {
   Capture c;
   const std::lock_guard lock(detail::graph_mutex());
   capture(request, c);
-  return Key(c.key.begin(), c.key.end());
+  return {c.key.words().begin(), c.key.words().end()};
 }
 
 Tensor weights(float first) {
@@ -56,7 +56,7 @@ TEST(PlanKey, RequestsThatDifferHaveKeysThatDiffer) {
                        const Tensor& guard) {
     return key_of({targets, assignments, guard});
   };
-  std::vector<Key> keys = {
+  std::vector<Words> keys = {
       with({y}, {}, {}),
       with({y, g}, {}, {}),
       with({}, {{w, y}}, {}),
@@ -85,7 +85,7 @@ TEST(PlanKey, VariablesThatAreOnlyWrittenKeepTheirShape) {
     const std::vector<Assignment> next = {{to, zeros(shape)}};
     return key_of({{}, next, {}});
   };
-  const std::vector<Key> keys = {key({2, 3}), key({3, 2}), key({6}), key({1, 6}), key({6, 1}), key({}), key({1})};
+  const std::vector<Words> keys = {key({2, 3}), key({3, 2}), key({6}), key({1, 6}), key({6, 1}), key({}), key({1})};
   for (std::size_t i = 0; i < keys.size(); ++i)
     for (std::size_t j = 0; j < i; ++j) EXPECT_NE(keys[i], keys[j]) << i << " and " << j;
 }
@@ -98,13 +98,13 @@ TEST(PlanKey, KernelsAreMadeForANumberOfThreads) {
     set_thread_count(threads);
     const Tensor y = product();
     const std::vector<Tensor> asked = {y};
-    const Key key = key_of({asked, {}, {}});
+    const Words key = key_of({asked, {}, {}});
     const std::vector<float> values = y.to_vector<float>();
     EXPECT_TRUE(std::all_of(values.begin(), values.end(), [](float v) { return v == 96; })) << threads << " threads";
     return key;
   };
-  const Key one = compute(1);
-  const Key three = compute(3);
+  const Words one = compute(1);
+  const Words three = compute(3);
   EXPECT_NE(one, three);
   EXPECT_EQ(one, compute(1));
   set_thread_count(before);

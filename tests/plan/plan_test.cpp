@@ -4,8 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstring>
+#include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "narae/core/log.h"
@@ -13,8 +16,12 @@
 #include "narae/core/threads.h"
 #include "narae/graph/eval.h"
 #include "narae/graph/grad.h"
+#include "narae/graph/module_path.h"
 #include "narae/ops/ops.h"
 #include "narae/plan/cache.h"
+#include "narae/plan/capture.h"
+#include "narae/plan/execute.h"
+#include "tests/plan/allocations.h"
 
 namespace narae::plan {
 namespace {
@@ -189,10 +196,10 @@ TEST(Plan, SeveralThreadsRunOnePlan) {
   const Tensor w = random({16, 16}, 2);
   std::vector<std::vector<float>> results(4);
   std::vector<std::thread> threads;
-  for (std::size_t k = 0; k < results.size(); ++k) {
-    threads.emplace_back([&, k] {
+  for (std::vector<float>& result : results) {
+    threads.emplace_back([&w, &result] {
       const NoGrad guard;
-      for (int i = 0; i < 50; ++i) results[k] = values(tanh(matmul(random({8, 16}, 7), w)));
+      for (int i = 0; i < 50; ++i) result = values(tanh(matmul(random({8, 16}, 7), w)));
     });
   }
   for (std::thread& thread : threads) thread.join();
@@ -239,6 +246,126 @@ TEST(Plan, ACachedStepAllocatesNothingInTheExecutor) {
   const std::int64_t before = engine_counts().executor_allocations;
   for (int i = 0; i < 100; ++i) step();
   EXPECT_EQ(engine_counts().executor_allocations, before);
+}
+
+TEST(Plan, LoopsWithManyTilesAllocateNothing) {
+  for (const DType dtype : {DType::f32, DType::f64}) {
+    const Tensor x = random({300, 700}, 1, dtype);
+    const auto compute = [&](double first) {
+      Tensor y = x;
+      for (int i = 0; i < 15; ++i) y = maximum(y * (first + i), x - (first - i));
+      return y;
+    };
+    const std::vector<Tensor> asked = {compute(0.5)};
+    Capture c;
+    Execution e;
+    std::shared_ptr<const Plan> plan;
+    {
+      const std::lock_guard lock(detail::graph_mutex());
+      capture({asked, {}, {}}, c);
+      plan = build_plan(to_program(c, {asked, {}, {}}), {});
+    }
+    EXPECT_EQ(plan->steps.size(), 1U);
+    EXPECT_GE(plan->arena_bytes, 13 * 512 * size_of(dtype)) << "the tiles are not in the arena";
+    for (int i = 0; i < 2; ++i) execute(*plan, c, e);  // buffers and free lists are made
+    {
+      const test::AllocationWatch watch;
+      execute(*plan, c, e);
+      EXPECT_EQ(test::AllocationWatch::count(), 0) << test::AllocationWatch::last();
+    }
+    const Tensor fused(Array{dtype, x.shape(), e.buffers[0]});
+    const auto expected = with_options({.fuse = false}, [&] { return compute(0.5).to_vector<double>(); });
+    EXPECT_EQ(fused.to_vector<double>(), expected);
+  }
+}
+
+TEST(Plan, DirectConvolutionsTakeScratchForTheThreadsThereAre) {
+  const int before = thread_count();
+  const auto scratch = [&](int threads) {
+    set_thread_count(threads);
+    const Tensor x = random({32, 1, 64, 64}, 1);
+    const Tensor w = random({4, 1, 5, 5}, 2);
+    const std::vector<float> y = values_of([&] { return conv2d(x, w, {}, {.padding = 2}); });
+    return std::pair(last_plan().arena_bytes, y);
+  };
+  const auto [one, y_one] = scratch(1);
+  const auto [four, y_four] = scratch(4);
+  const auto [sixteen, y_sixteen] = scratch(16);
+  set_thread_count(before);
+  EXPECT_LT(2 * one, four);
+  EXPECT_LT(2 * four, sixteen);
+  EXPECT_EQ(y_one, y_four);
+  EXPECT_EQ(y_one, y_sixteen);
+}
+
+// An operator of one input whose kernel fails for negative numbers.
+const Op& failing_op() {
+  static const Op& op = [] {
+    const auto infer = [](std::span<const Node* const> inputs, Attributes, int) {
+      return Signature{inputs[0]->dtype, inputs[0]->shape};
+    };
+    const Op& made = define_op({.name = "test_failing", .infer = infer, .stops_gradient = true});
+    reference_backend().define("test_failing", [](const KernelRequest& request) {
+      const auto bytes = static_cast<std::size_t>(request.inputs[0].shape.count()) * sizeof(float);
+      return Kernel{.run = [bytes](const KernelArguments& at) {
+        if (*at.in<float>(0) < 0) throw Error("test_failing: a negative number");
+        std::memcpy(at.results[0], at.inputs[0], bytes);
+      }};
+    });
+    return made;
+  }();
+  return op;
+}
+
+TEST(Plan, AFailedEvaluationLetsGoOfEverything) {
+  const std::int64_t nodes = live_nodes();
+  const std::int64_t memory = memory_use().now;
+  for (int i = 0; i < 3; ++i) {
+    const Tensor x = Tensor::of({-1, 2});
+    const Tensor large = zeros({1 << 16}) + 1.0;
+    const Tensor y = apply(failing_op(), {x});
+    EXPECT_THROW(eval({large, y}), Error);
+  }
+  EXPECT_EQ(live_nodes(), nodes);
+  EXPECT_LT(memory_use().now - memory, 1 << 16);
+}
+
+TEST(Plan, AnUpdateThatIsBrokenOffSaysSo) {
+  const Tensor a = variable(Tensor::of({1, 2}), {.name = "a"});
+  const Tensor b = variable(Tensor::of({-1, 2}), {.name = "b"});
+  const auto message = [](std::vector<Assignment> next) {
+    try {
+      update(next);
+    } catch (const Error& e) {
+      return std::string(e.what());
+    }
+    return std::string();
+  };
+  const std::string nothing_stored = message({{b, apply(failing_op(), {b})}});
+  EXPECT_NE(nothing_stored.find("negative"), std::string::npos) << nothing_stored;
+  EXPECT_EQ(nothing_stored.find("broken off"), std::string::npos) << nothing_stored;
+  Tensor next_a = a + 1.0;
+  Tensor next_b = apply(failing_op(), {b + next_a * 0.0});
+  std::vector<Assignment> next = {{a, next_a}, {b, next_b}};
+  next_a = next_b = {};
+  const std::string stored = message(std::move(next));
+  EXPECT_NE(stored.find("broken off"), std::string::npos) << stored << last_plan().text;
+}
+
+TEST(Plan, ACachedPlanNamesTheModulesAtHand) {
+  const Tensor x = Tensor::of({-1, 1});
+  const auto run = [&](const std::string& network) {
+    const Tensor w = variable(Tensor::of({1, 1}), {.name = "w"});
+    const ModuleScope outer(network);
+    const ModuleScope inner("root");
+    const Tensor root = sqrt(x * w);
+    const std::vector<Assignment> next = {{w, w + root}};
+    return update(next, is_finite(sum(root))).first_non_finite;
+  };
+  EXPECT_NE(run("first").find("first.root"), std::string::npos);
+  const std::int64_t plans = engine_counts().plans_built;
+  EXPECT_NE(run("second").find("second.root"), std::string::npos);
+  EXPECT_EQ(engine_counts().plans_built, plans) << "not the same plan";
 }
 
 TEST(Plan, DebugOutputNamesStepsAndPlans) {

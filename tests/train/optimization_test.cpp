@@ -2,8 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <vector>
 
+#include "narae/core/error.h"
 #include "narae/ops/elementwise.h"
 #include "narae/ops/reduce.h"
 
@@ -153,6 +156,44 @@ TEST(ClassificationLoss, LabelsAreSmoothedInTrainingOnly) {
   EXPECT_NEAR(classification_loss(recipe, logits, labels, true).item(), plain + 0.1 * 4, 1e-6);
   const TrainRecipe hinge{.loss = "hinge"};
   EXPECT_NEAR(classification_loss(hinge, Tensor::of({0.0F, 0.5F}, {1, 2}), labels, true).item(), 0.75, 1e-6);
+}
+
+TEST(ClassificationLoss, SoftTargetsAreSharesOfClasses) {
+  Array logits = Array::empty(DType::f32, {2, 3});
+  const std::vector<float> values = {1, 2, 0.5F, -1, 0, 3};
+  std::copy(values.begin(), values.end(), logits.mutable_values<float>().begin());
+  Array shares = Array::zeros(DType::f32, {2, 3});
+  shares.mutable_values<float>()[0] = 0.7F;  // sample 0: 70 % of class 0, 30 % of class 2
+  shares.mutable_values<float>()[2] = 0.3F;
+  shares.mutable_values<float>()[4] = 1;  // sample 1: class 1
+  TrainRecipe recipe;
+  const auto expected = [&](double smoothing) {
+    double loss = 0;
+    for (std::size_t i = 0; i < 2; ++i) {
+      double sum = 0;
+      for (std::size_t c = 0; c < 3; ++c) sum += std::exp(values[3 * i + c]);
+      for (std::size_t c = 0; c < 3; ++c) {
+        const double share = (1 - smoothing) * shares.values<float>()[3 * i + c] + smoothing / 3;
+        loss -= share * (values[3 * i + c] - std::log(sum)) / 2;
+      }
+    }
+    return loss;
+  };
+  EXPECT_NEAR(classification_loss(recipe, logits, shares, true).item(), expected(0), 1e-6);
+  recipe.label_smoothing = 0.2;
+  EXPECT_NEAR(classification_loss(recipe, logits, shares, true).item(), expected(0.2), 1e-6);
+  EXPECT_NEAR(classification_loss(recipe, logits, shares, false).item(), expected(0), 1e-6);  // judged without
+  // Whole shares are class numbers.
+  Array labels = Array::empty(DType::i64, {2});
+  labels.mutable_values<std::int64_t>()[0] = 2;
+  labels.mutable_values<std::int64_t>()[1] = 1;
+  Array whole = Array::zeros(DType::f32, {2, 3});
+  whole.mutable_values<float>()[2] = 1;
+  whole.mutable_values<float>()[4] = 1;
+  EXPECT_NEAR(classification_loss(recipe, logits, whole, true).item(),
+              classification_loss(recipe, logits, labels, true).item(), 1e-6);
+  recipe.loss = "hinge";
+  EXPECT_THROW((void)classification_loss(recipe, logits, shares, true), Error);
 }
 
 }  // namespace

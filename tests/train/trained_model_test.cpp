@@ -47,6 +47,25 @@ TEST(FittedPicture, ColoursAndSizesAreChanged) {
   EXPECT_THROW(static_cast<void>(fitted_picture(config_for({2}), picture({1, 1, 1}, {9}))), Error);
 }
 
+TEST(FittedPicture, IsBroughtToItsSizeAsTheRunSays) {
+  const Array wide = picture({1, 2, 4}, {0, 100, 200, 40, 0, 100, 200, 40});
+  EXPECT_EQ(pixels(fitted_picture(config_for({1, 2, 2}), wide)), (std::vector<std::uint8_t>{100, 200, 100, 200}));
+  EXPECT_EQ(pixels(fitted_picture(config_for({1, 2, 2}), wide, {.stretch = true})), pixels(resized(wide, {2, 2})));
+}
+
+TEST(Metrics, OfSharesTheLargestCounts) {
+  Array logits = Array::zeros(DType::f32, {2, 3});
+  logits.mutable_values<float>()[1] = 1;  // class 1
+  logits.mutable_values<float>()[3] = 1;  // class 0
+  Array shares = Array::zeros(DType::f32, {2, 3});
+  shares.mutable_values<float>()[0] = 0.4F;
+  shares.mutable_values<float>()[1] = 0.6F;
+  shares.mutable_values<float>()[4] = 0.6F;
+  Tally tally;
+  tally.add(1, logits, shares);
+  EXPECT_EQ(tally.correct, 1);
+}
+
 TEST(ParsePoints, LinesOfNumbers) {
   const Array points = parse_points("# x y\n0.5,-1.25\n\n 2e-1 ; 3\r\n", 2, "points.csv");
   EXPECT_EQ(points.shape, (Shape{2, 2}));
@@ -100,7 +119,8 @@ TEST(Metrics, RanksAndTopFive) {
     std::copy(scores.begin(), scores.end(), logits.mutable_values<float>().begin() + static_cast<long>(7 * row));
   }
   Array labels = Array::zeros(DType::i64, {3});
-  for (const std::size_t i : {0, 1, 2}) labels.mutable_values<std::int64_t>()[i] = std::array{1, 0, 3}[i];
+  const std::array<std::int64_t, 3> truth = {1, 0, 3};
+  std::copy(truth.begin(), truth.end(), labels.mutable_values<std::int64_t>().begin());
   Tally tally;
   tally.add(0, logits, labels);
   EXPECT_NEAR(tally.scores().accuracy, 1.0 / 3, 1e-12);

@@ -12,6 +12,7 @@
 #include "narae/io/safetensors.h"
 #include "narae/train/table.h"
 #include "tests/cli/command.h"
+#include "tests/data/picture_folder_for_tests.h"
 
 namespace narae {
 namespace {
@@ -391,6 +392,80 @@ TEST(TrainPlan, SaysWhatWouldBeTrained) {
   EXPECT_EQ(plan.classes, 2);
   EXPECT_EQ(plan.steps, 18);
   EXPECT_NE(plan.network.find("Dropout"), std::string::npos);
+}
+
+// LeNet-5 on 40 small scenes, everything augmented: 5 steps an epoch.
+Recipe augmented_recipe() {
+  return parse_recipe(R"(
+name = "augmented"
+[model]
+name = "lenet5"
+activation = "relu"
+[data]
+name = "synth:shapes?train=40&test=20&size=16"
+[data.augment]
+resized_crop = 0.5
+crop_padding = 2
+flip = 0.5
+rotate = 10
+brightness = 0.2
+hue = 0.05
+cutout = 0.2
+mixup = 0.4
+cutmix = 1
+[train]
+epochs = 2
+batch_size = 8
+label_smoothing = 0.1
+optimizer = { name = "adamw", lr = 0.002 }
+)",
+                      "augmented.toml");
+}
+
+TEST(Train, AugmentedRunsAreTheSameWithAnyWorkersAndResumeToTheSameBits) {
+  const fs::path project = temporary_folder();
+  const TrainResult whole = train(augmented_recipe(), quiet(project));
+  for (const char* workers : {"data.workers=0", "data.workers=3"}) {
+    EXPECT_EQ(train(changed(augmented_recipe(), {workers}), quiet(project)).weights, whole.weights) << workers;
+  }
+  EXPECT_NE(train(changed(augmented_recipe(), {"data.augment.flip=0"}), quiet(project)).weights, whole.weights);
+  EXPECT_NE(train(changed(augmented_recipe(), {"train.label_smoothing=0"}), quiet(project)).weights, whole.weights);
+  for (const int steps : {2, 5, 7}) {
+    int left = steps;
+    TrainOptions options = quiet(project);
+    options.name = "interrupted";
+    options.exist_ok = true;
+    options.interrupted = [&] { return left-- <= 0; };
+    const TrainResult half = train(augmented_recipe(), options);
+    ASSERT_TRUE(half.interrupted) << steps;
+    TrainOptions resumed = quiet(project);
+    resumed.resume = half.run;
+    EXPECT_EQ(train(resumed_recipe(half.run, {}), resumed).weights, whole.weights) << steps;
+  }
+}
+
+TEST(Train, TheLogSaysHowMuchOfTheTimeWentByWaitingForData) {
+  const fs::path project = temporary_folder();
+  const TrainResult result = train(small_recipe(), quiet(project));
+  const std::string log = read_whole(result.run / "log.txt");
+  EXPECT_NE(log.find("% of it waiting for data (1 workers)"), std::string::npos) << log;
+}
+
+TEST(Train, AFolderOfPicturesWithDamagedFilesIsLearned) {
+  const fs::path project = temporary_folder();
+  const fs::path folder = project / "colours";
+  testing_files::write_classes(folder / "train", {"dark", "light"}, 12);
+  testing_files::write_classes(folder / "test", {"dark", "light"}, 5);
+  write_whole(folder / "train" / "dark" / "broken.png", "nothing");
+  Recipe recipe = small_recipe();
+  recipe.data.name = folder.string();
+  const TrainResult result = train(recipe, quiet(project));
+  EXPECT_EQ(result.last.samples, 10);
+  EXPECT_EQ(result.best.scores.accuracy, 1);
+  const std::string log = read_whole(result.run / "log.txt");
+  EXPECT_NE(log.find("1 files are no sound pictures and are left out"), std::string::npos) << log;
+  EXPECT_NE(log.find("broken.png"), std::string::npos) << log;
+  EXPECT_TRUE(fs::exists(result.run / "predictions.png"));
 }
 
 }  // namespace

@@ -19,7 +19,8 @@ constexpr std::int64_t rounded_up(std::int64_t n, std::int64_t to = 16) {
   return (n + to - 1) / to * to;
 }
 
-// Images are worked on in slots: a fixed number of shares, whatever the number of threads.
+// Images are worked on in slots: a fixed number of shares, whatever the number of threads, so that sums over the batch
+// have one order. Threads that run at the same time have an area to work in each.
 constexpr std::int64_t most_slots = 16;
 
 template <class T>
@@ -36,6 +37,7 @@ class DirectConv {
           .padding = {a.padding[0], a.padding[1]},
           .dilation = {a.dilation[0], a.dilation[1]}};
     slots_ = std::min(g.batch, most_slots);
+    areas_ = range_count(slots_, grain());
     filter_pitch_ = rounded_up(w_.filters);
     choose_vectors();
     make_tables();
@@ -49,7 +51,8 @@ class DirectConv {
   }
 
   [[nodiscard]] std::size_t scratch_bytes() const {
-    return static_cast<std::size_t>(weights_size_ + slots_ * (image_size_ + matrix_size_ + sums_size_)) * sizeof(T);
+    return static_cast<std::size_t>(weights_size_ + areas_ * (image_size_ + matrix_size_) + slots_ * sums_size_) *
+           sizeof(T);
   }
 
   void run(const KernelArguments& at) const {
@@ -117,8 +120,8 @@ class DirectConv {
   // Calls work for each group of each image, with the memory of x and y at the given places.
   template <class F>
   void for_each_group(const KernelArguments& at, const T* x, const T* y, const F& work) const {
-    parallel_for(slots_, grain(), [&](std::int64_t begin, std::int64_t end) {
-      T* image = reinterpret_cast<T*>(at.scratch) + weights_size_ + begin * (image_size_ + matrix_size_);
+    const auto body = [&](std::int64_t begin, std::int64_t end, std::int64_t area) {
+      T* image = reinterpret_cast<T*>(at.scratch) + weights_size_ + area * (image_size_ + matrix_size_);
       for (std::int64_t slot = begin; slot < end; ++slot) {
         for (std::int64_t n = first_image(slot); n < first_image(slot + 1); ++n) {
           for (std::int64_t group = 0; group < g_.words.groups; ++group) {
@@ -133,7 +136,8 @@ class DirectConv {
           }
         }
       }
-    });
+    };
+    parallel_for(slots_, grain(), body, areas_);
   }
 
   // The group's channels with zeros around them.
@@ -218,7 +222,7 @@ class DirectConv {
   }
 
   [[nodiscard]] T* sums_of(const KernelArguments& at) const {
-    return reinterpret_cast<T*>(at.scratch) + weights_size_ + slots_ * (image_size_ + matrix_size_);
+    return reinterpret_cast<T*>(at.scratch) + weights_size_ + areas_ * (image_size_ + matrix_size_);
   }
 
   // (x, dy) -> dw: each slot sums over its images, then the slots are added in order.
@@ -268,8 +272,9 @@ class DirectConv {
   bool by_pixel_ = false;  // vectors of pixels, else of filters
   Windows w_{};
   std::int64_t slots_ = 0;
+  std::int64_t areas_ = 0;
   std::int64_t filter_pitch_ = 0;
-  // Numbers of scratch memory: transposed weights; then for each slot an image, a matrix, and sums for the weights.
+  // Numbers of scratch memory: transposed weights; for each area an image and a matrix; for each slot sums of weights.
   std::int64_t weights_size_ = 0;
   std::int64_t image_size_ = 0;
   std::int64_t matrix_size_ = 0;

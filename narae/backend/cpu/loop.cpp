@@ -71,14 +71,16 @@ struct Compiled {
   int buffers = 0;
   std::int64_t count = 0;
 
-  void run(const KernelArguments& a, std::int64_t begin, std::int64_t end) const {
-    alignas(64) T stack[12 * tile];
-    std::vector<T> heap;
+  // Few buffers lie on the stack, which is in the cache; many in scratch memory of the plan, an area for each range.
+  static constexpr int most_on_stack = 12;
+  [[nodiscard]] std::size_t area() const {
+    return buffers > most_on_stack ? static_cast<std::size_t>(buffers) * tile : 0;
+  }
+
+  void run(const KernelArguments& a, std::int64_t begin, std::int64_t end, std::int64_t range) const {
+    alignas(64) T stack[most_on_stack * tile];
     T* memory = stack;
-    if (buffers > 12) {
-      heap.resize(static_cast<std::size_t>(buffers) * tile);
-      memory = heap.data();
-    }
+    if (area() != 0) memory = reinterpret_cast<T*>(a.scratch) + static_cast<std::size_t>(range) * area();
     std::array<std::byte*, 512> place;  // 64 instructions at most: 192 inputs, 64 results, 256 buffers
     const auto first_buffer = static_cast<std::size_t>(inputs + results);
     for (std::size_t b = 0; b < static_cast<std::size_t>(buffers); ++b) {
@@ -265,10 +267,14 @@ Kernel compile(const Loop& loop) {
   const std::int64_t tiles = (c->count + static_cast<std::int64_t>(tile) - 1) / static_cast<std::int64_t>(tile);
   const std::int64_t grain = std::clamp<std::int64_t>(128 / std::max(cost, 1), 4, 128);
   kernel.flops = static_cast<double>(cost) * static_cast<double>(c->count);
-  kernel.run = [c, tiles, grain](const KernelArguments& a) {
-    parallel_for(tiles, grain, [&](std::int64_t begin, std::int64_t end) {
-      c->run(a, begin * static_cast<std::int64_t>(tile), std::min(end * static_cast<std::int64_t>(tile), c->count));
-    });
+  const std::int64_t ranges = range_count(tiles, grain);
+  kernel.scratch_bytes = static_cast<std::size_t>(ranges) * c->area() * sizeof(T);
+  kernel.run = [c, tiles, grain, ranges](const KernelArguments& a) {
+    const auto body = [&](std::int64_t begin, std::int64_t end, std::int64_t range) {
+      constexpr auto step = static_cast<std::int64_t>(tile);
+      c->run(a, begin * step, std::min(end * step, c->count), range);
+    };
+    parallel_for(tiles, grain, body, ranges);
   };
   return kernel;
 }
