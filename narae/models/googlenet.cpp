@@ -41,8 +41,8 @@ Tensor halved(const Tensor& x, std::int64_t kernel) {
   return max_pool2d(x, kernel, {.stride = 2, .ceil_mode = true});
 }
 
-std::int64_t channels_of(const Shape& input) {
-  require_picture("googlenet", input, smallest);
+std::int64_t channels_of(const Shape& input, const GoogLeNetOptions& options) {
+  require_picture(options.naive ? "googlenet-naive" : "googlenet", input, smallest);
   return input[0];
 }
 
@@ -62,7 +62,7 @@ Tensor GoogLeNetAuxiliary::forward(const Tensor& x) const {
 
 GoogLeNet::GoogLeNet(const Shape& input, std::int64_t classes, const GoogLeNetOptions& options)
     : Module("GoogLeNet"),
-      conv1_(register_module("conv1", ConvBlock(channels_of(input), 64, 7, {.stride = 2, .padding = 3}))),
+      conv1_(register_module("conv1", ConvBlock(channels_of(input, options), 64, 7, {.stride = 2, .padding = 3}))),
       conv2_(register_module("conv2", ConvBlock(64, 64, 1))),
       conv3_(register_module("conv3", ConvBlock(64, stem_filters, 3, {.padding = 1}))),
       dropout_(options.dropout) {

@@ -58,6 +58,10 @@ ReceptiveField united(const ReceptiveField& a, const ReceptiveField& b) {
   return result;
 }
 
+bool enlarges(const Node* node) {
+  return node->op->name == "conv2d_input_gradient" || node->op->name == "max_unpool2d";
+}
+
 bool moves_or_maps(const Node* node) {
   return node->op->kind == OpClass::view || node->op->kind == OpClass::elementwise || node->op == &output_op;
 }
@@ -86,22 +90,26 @@ ReceptiveField behind(const Node* node, const ReceptiveField& before) {
 }  // namespace
 
 ReceptiveFields::ReceptiveFields(const Node* input) {
-  if (input->shape.rank() == 4) fields_[input] = {.plane = plane_of(input->shape)};
+  if (input->shape.rank() == 4) fields_[input] = ReceptiveField{.plane = plane_of(input->shape)};
 }
 
 void ReceptiveFields::add(const Node* node) {
   std::optional<ReceptiveField> before;
+  bool depends = false;
+  bool known = !enlarges(node);
   for (const Node* input : node->inputs()) {
-    if (const auto found = fields_.find(input); found != fields_.end()) {
-      before = before ? united(*before, found->second) : found->second;
-    }
+    const auto found = fields_.find(input);
+    if (found == fields_.end()) continue;
+    depends = true;
+    known = known && found->second;
+    if (known) before = before ? united(*before, *found->second) : *found->second;
   }
-  if (before) fields_[node] = behind(node, *before);
+  if (depends) fields_[node] = known ? std::optional(behind(node, *before)) : std::nullopt;
 }
 
 std::optional<ReceptiveField> ReceptiveFields::of(const Node* node) const {
   const auto found = fields_.find(node);
-  return found == fields_.end() ? std::nullopt : std::optional(found->second);
+  return found == fields_.end() ? std::nullopt : found->second;
 }
 
 }  // namespace narae::detail

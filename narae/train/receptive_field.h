@@ -20,18 +20,19 @@ struct ReceptiveField {
 
 /// Receptive fields of the nodes of a recipe, by the rules r' = r + (kernel - 1) j and j' = j stride (Araujo, Norris
 /// and Sim, "Computing receptive fields of convolutional neural networks", 2019). Where paths meet, the largest counts;
-/// what mixes a whole plane (a mean over it, a linear layer behind it) sees all of it.
+/// what mixes a whole plane (a mean over it, a linear layer behind it) sees all of it. Behind a transposed convolution,
+/// whose elements see windows of several sizes, nothing is said.
 class ReceptiveFields {
  public:
   /// Starts at the input of the network; only pictures (batch, channels, height, width) have receptive fields.
   explicit ReceptiveFields(const Node* input);
   /// Adds a node whose inputs were added before, if they depend on the picture.
   void add(const Node* node);
-  /// Nothing for a node that does not depend on the picture.
+  /// Nothing for a node that does not depend on the picture, or where nothing is said.
   [[nodiscard]] std::optional<ReceptiveField> of(const Node* node) const;
 
  private:
-  std::map<const Node*, ReceptiveField> fields_;
+  std::map<const Node*, std::optional<ReceptiveField>> fields_;  // of nodes that depend on the picture
 };
 
 }  // namespace narae::detail

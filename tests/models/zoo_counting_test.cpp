@@ -180,6 +180,22 @@ TEST(Counting, ReceptiveFields) {
   EXPECT_EQ(layer(summary_of("resnet20"), "layer3.2.conv2").receptive_height, 81);
 }
 
+TEST(Counting, NothingIsSaidAboutWindowsBehindATransposedConvolution) {
+  const nn::Sequential model{nn::Conv2d(1, 2, 3), nn::ConvTranspose2d(2, 1, 2, {.stride = 2}), nn::Conv2d(1, 1, 3)};
+  const ModelSummary summary = summarize(model, {1, 1, 9, 9});
+  EXPECT_EQ(summary.layers[0].receptive_height, 3);
+  EXPECT_EQ(summary.layers[1].receptive_height, 0);
+  EXPECT_EQ(summary.layers[2].receptive_height, 0);
+}
+
+TEST(Counting, RecomputedBlocksHalveTheMemoryOfADeepNetwork) {
+  const nn::init::Skip skip;
+  const auto model = models::make_model({.name = "resnet110", .options = {}, .input = {3, 32, 32}});
+  const std::int64_t kept = training_memory(*model, {32, 3, 32, 32}).arena;
+  EXPECT_GT(nn::checkpoint_activations(*model), 0);
+  EXPECT_LT(training_memory(*model, {32, 3, 32, 32}).arena, kept / 2);
+}
+
 TEST(Counting, AuxiliaryClassifiersTakeNoPartInEvaluation) {
   const ModelSummary summary = summary_of("googlenet");
   EXPECT_EQ(layer(summary, "aux1.fc1").note, "takes no part in evaluation");

@@ -61,8 +61,8 @@ inline void without_dropout(const nn::Module& module) {
   for (const auto& [name, child] : module.children()) without_dropout(child);
 }
 
-/// The network of a case with those parameters and running statistics of 0, in training mode without dropout.
-inline std::shared_ptr<nn::Module> reference_network(const nlohmann::json& description) {
+/// The network of a case; its weights are undefined.
+inline std::shared_ptr<nn::Module> undefined_network(const nlohmann::json& description, DType dtype = DType::f32) {
   models::ModelSpec spec{.name = description["model"],
                          .options = {},
                          .input = Shape(description["input"].get<std::vector<std::int64_t>>()),
@@ -73,7 +73,16 @@ inline std::shared_ptr<nn::Module> reference_network(const nlohmann::json& descr
         name, value.is_boolean() ? OptionValue(value.get<bool>()) : OptionValue(value.get<std::int64_t>()));
   }
   const nn::init::Skip skip;
+  const DType before = nn::default_dtype();
+  nn::set_default_dtype(dtype);
   auto model = models::make_model(spec);
+  nn::set_default_dtype(before);
+  return model;
+}
+
+/// The same with those parameters and running statistics of 0, in training mode without dropout.
+inline std::shared_ptr<nn::Module> reference_network(const nlohmann::json& description, DType dtype = DType::f32) {
+  auto model = undefined_network(description, dtype);
   nn::StateDict state;
   for (const auto& [name, tensor] : model->named_parameters()) {
     state.emplace_back(name, cast(Tensor(parameter_numbers(name, tensor.shape())), tensor.dtype()).array());

@@ -51,11 +51,26 @@ void calibrate(const nn::Module& model, const Tensor& x) {
 
 class ZooLogits : public ::testing::TestWithParam<std::string> {};
 
+// Statistics are computed in float64: those of a deep network in training mode are too sensitive to rounding. What is
+// compared is evaluation in float32.
+std::shared_ptr<nn::Module> calibrated_network(const json& description, const Tensor& x) {
+  auto model = testing::reference_network(description);
+  model->eval();
+  if (model->named_buffers().empty()) return model;
+  const auto wide = testing::reference_network(description, DType::f64);
+  calibrate(*wide, cast(x, DType::f64));
+  nn::StateDict state = wide->state_dict();
+  for (auto& [name, array] : state) {
+    if (array.dtype == DType::f64) array = cast(Tensor(array), DType::f32).array();
+  }
+  model->load_state_dict(state);
+  return model;
+}
+
 TEST_P(ZooLogits, FollowPyTorch) {
   const json& description = zoo_values().description[GetParam()];
-  const auto model = testing::reference_network(description);
   const Tensor x = testing::input_numbers(description);
-  calibrate(*model, x);
+  const auto model = calibrated_network(description, x);
   const NoGrad no_grad;
   const double d = distance((*model)(x), zoo_values().tensors.at(GetParam() + ".logits"));
   EXPECT_LE(d, 1e-4);
@@ -87,7 +102,8 @@ TEST(Zoo, EveryConvolutionalModelIsComparedWithPyTorch) {
   }
 }
 
-// Logits and auxiliary logits in training mode: 1e-4 of the largest, as for evaluation.
+// Logits and auxiliary logits in training mode: within 1e-4 of the largest, or four times what PyTorch's own float32
+// outputs differ by.
 TEST(Zoo, TrainingOutputsFollowPyTorch) {
   for (const std::string& name : cases_of("outputs")) {
     const json& description = zoo_values().description[name];
@@ -97,7 +113,8 @@ TEST(Zoo, TrainingOutputsFollowPyTorch) {
     EXPECT_EQ(outputs.size(), zoo_values().group(name + ".outputs").size());
     for (std::size_t i = 0; i < outputs.size(); ++i) {
       const Array& expected = zoo_values().tensors.at(name + ".outputs." + std::to_string(i));
-      EXPECT_LE(distance(outputs[i].logits, expected), 1e-4) << name << " " << i;
+      const double own = zoo_values().tensors.at(name + ".error").values<double>()[i];
+      EXPECT_LE(distance(outputs[i].logits, expected), std::max(1e-4, 4 * own)) << name << " " << i;
     }
   }
 }
@@ -141,7 +158,8 @@ TEST_P(ZooGradients, FollowPyTorch) {
   std::vector<Tensor> wanted = gradients.values;
   wanted.push_back(loss);
   eval(wanted);
-  EXPECT_NEAR(loss.item(), Tensor(file.tensors.at(name + ".loss")).item(), 1e-5);
+  const double expected_loss = Tensor(file.tensors.at(name + ".loss")).item();
+  EXPECT_NEAR(loss.item(), expected_loss, 1e-5 * expected_loss);
 
   const auto names = description["parameters"].get<std::vector<std::string>>();
   const auto norms = file.tensors.at(name + ".norm").values<double>();
