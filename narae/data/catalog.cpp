@@ -117,8 +117,9 @@ class Source {
       if (format.holds(folder_)) format_ = &format;
     }
     if (format_ != nullptr) return;
-    const bool has_folders = std::any_of(fs::directory_iterator(folder_), fs::directory_iterator(),
-                                         [](const fs::directory_entry& entry) { return entry.is_directory(); });
+    std::error_code ignored;  // a folder that can't be read holds nothing for us
+    const bool has_folders = std::any_of(fs::directory_iterator(folder_, ignored), fs::directory_iterator(),
+                                         [](const fs::directory_entry& entry) { return is_folder(entry.path()); });
     if (!has_folders) {
       throw Error("dataset folder " + folder_ + ": nothing in it is known as a dataset; expected is " + layouts());
     }
