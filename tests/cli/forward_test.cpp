@@ -181,7 +181,7 @@ TEST_F(ForwardCommand, MistakesAreExplainedAndLeaveNoFile) {
       {{"mlp", "--config", "none.json", "--input", "x.npy", "--output", "y.npy"}, 1, "none.json"},
       {{"mlp", "--weights", "none.safetensors", "--input", "x.npy", "--output", "y.npy"}, 1, "none.safetensors"},
       {{"mlp", "--output", "y.npy"}, 2, "--input is required"},
-      {{"mlp", "model.hiden=3", "--input", "x.npy", "--output", "y.npy"}, 2, "model.hidden"},
+      {{"mlp", "model.hiden=3", "--input", "x.npy", "--output", "y.npy"}, 2, "did you mean 'hidden'?"},
       {{"mlp", "train.epochs=3", "--input", "x.npy", "--output", "y.npy"}, 2, "only options of the model"},
       {{"mlp", "--fresh", "0", "--input", "x.npy", "--output", "y.npy"}, 2, "--weights is not read for"},
       {with(known, {"--classes", "3", "--input", "x.npy", "--output", "y.npy"}), 2, "can't be changed"},

@@ -42,7 +42,7 @@ TEST_P(ZooCommand, TakesAStepAndLoadsItsWeights) {
                   "[data]\nname = \"synth:shapes?train=4&test=4&size=" + std::to_string(setting.side) +
                   "\"\nworkers = 0\n"
                   "[train]\nepochs = 1\nbatch_size = 4\n"
-                  "optimizer = { name = \"sgd\", lr = 0.001 }\n");
+                  "optimizer = { name = \"adam\", lr = 0.0001 }\n");
   const CommandResult result = run_command({"train", "step.toml", "--json"}, {.folder = folder_});
   ASSERT_EQ(result.exit_code, 0) << result.err;
   const Json json = Json::parse(result.out);

@@ -43,11 +43,10 @@ inline Array numbers(const std::string& name, const Shape& shape, double center,
   return array;
 }
 
-/// A parameter's value: weights keep the variance through ReLU, factors of normalisations lie around 1, biases around
-/// 0.
+/// A parameter's value: weights keep the variance through ReLU, factors and biases lie around 1.
 inline Array parameter_numbers(const std::string& name, const Shape& shape) {
   if (shape.rank() > 1) return numbers(name, shape, 0, std::sqrt(6.0 / nn::init::fans_of(shape).in));
-  return name.ends_with("weight") ? numbers(name, shape, 1, 0.25) : numbers(name, shape, 0, 0.1);
+  return numbers(name, shape, 1, 0.25);
 }
 
 /// Pictures (batch, channels, height, width) of variance 1.

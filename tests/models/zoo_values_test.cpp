@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "narae/core/switches.h"
 #include "narae/graph/eval.h"
 #include "narae/graph/grad.h"
 #include "narae/nn/loss.h"
@@ -139,12 +140,16 @@ double estimated_norm(std::span<const double> projected) {
   return std::sqrt(sum / static_cast<double>(projected.size()));
 }
 
-class ZooGradients : public ::testing::TestWithParam<std::string> {};
+class ZooGradients : public ::testing::TestWithParam<std::string> {
+ protected:
+  ~ZooGradients() override { allow_winograd(before_); }
+  const bool before_ = winograd_allowed();
+};
 
 // |gradient - PyTorch's in float64| / norm of every parameter is at most 1e-5 or four times what PyTorch's own float32
-// gradient differs by. The difference's norm is estimated by its products with 16 random vectors of signs.
-TEST_P(ZooGradients, FollowPyTorch) {
-  const std::string& name = GetParam();
+// gradient differs by; with Winograd's algorithm at most `winograd`. The difference's norm is estimated by its products
+// with 16 random vectors of signs.
+void compare_gradients(const std::string& name, double winograd) {
   const auto& file = zoo_values();
   const json& description = file.description[name];
   const auto model = testing::reference_network(description);
@@ -175,8 +180,19 @@ TEST_P(ZooGradients, FollowPyTorch) {
     const auto expected = projection.values<double>().subspan(row * count, count);
     for (std::size_t k = 0; k < count; ++k) difference[k] -= expected[k];
     const double error = estimated_norm(difference) / norms[row];
-    EXPECT_LE(error, std::max(1e-5, 4 * errors[row])) << parameter << ", of norm " << norms[row];
+    const double own = std::max(1e-5, 4 * errors[row]);
+    EXPECT_LE(error, std::max(own, winograd)) << parameter << ", of norm " << norms[row];
   }
+}
+
+TEST_P(ZooGradients, FollowPyTorch) {
+  allow_winograd(false);
+  compare_gradients(GetParam(), 0);
+}
+
+TEST_P(ZooGradients, FollowPyTorchWithWinograd) {
+  allow_winograd(true);
+  compare_gradients(GetParam(), 1e-3);
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, ZooGradients, ::testing::ValuesIn(cases_of("gradients")), test_name);
