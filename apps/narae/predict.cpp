@@ -57,18 +57,12 @@ std::string read_input(const std::string& input) {
   return read_text(input == "-" ? "/dev/stdin" : input);
 }
 
-Array with_batch_of_one(const Array& sample) {
-  Shape shape = {1};
-  for (const std::int64_t extent : sample.shape) shape.push_back(extent);
-  return {sample.dtype, shape, sample.buffer};
-}
-
 void ask_about_picture(const TrainedModel& model, const DataRecipe& recipe, const std::string& input,
                        std::vector<Item>& items) {
   const std::string bytes = read_input(input);
   const Array picture = parse_picture(Buffer::adopt(bytes.data(), bytes.size(), [] {}), input, recipe.max_pixels);
   const Array sample = fitted_picture(model.config, picture, fit_options(recipe));
-  const Array probabilities = predict(model, with_batch_of_one(sample));
+  const Array probabilities = predict(model, {sample.dtype, batched(1, sample.shape), sample.buffer});
   const auto values = probabilities.values<float>();
   items.push_back({.input = input, .picture = picture, .point = {}, .probabilities = {values.begin(), values.end()}});
 }

@@ -111,12 +111,6 @@ Subject subject_of(const Arguments& arguments) {
   return subject;
 }
 
-Shape with_batch(std::int64_t batch, const Shape& sample) {
-  Shape shape{batch};
-  for (const std::int64_t extent : sample) shape.push_back(extent);
-  return shape;
-}
-
 std::vector<std::int64_t> extents_of(const Shape& shape) {
   return {shape.begin(), shape.end()};
 }
@@ -178,10 +172,10 @@ void summarize_model(const Arguments& arguments) {
     return models::make_model(subject.spec);
   }();
   if (subject.recipe.train.checkpoint_activations) nn::checkpoint_activations(*model);
-  const ModelSummary summary = summarize(*model, with_batch(1, subject.spec.input));
+  const ModelSummary summary = summarize(*model, batched(1, subject.spec.input));
   const std::int64_t batch = subject.recipe.train.batch_size;
   const TrainingMemory memory =
-      training_memory(*model, with_batch(batch, subject.spec.input), state_bytes(subject.recipe.train, *model));
+      training_memory(*model, batched(batch, subject.spec.input), state_bytes(subject.recipe.train, *model));
   if (arguments.json) {
     print_json(to_json(subject, summary, memory));
     return;

@@ -25,11 +25,13 @@ template <class Range>
 [[nodiscard]] std::string did_you_mean(const std::string& unknown, const Range& known);
 
 namespace detail {
+/// Letters that were left out, added, exchanged for another or swapped with the next one.
 [[nodiscard]] NARAE_API int edit_distance(const std::string& a, const std::string& b);
-}
+}  // namespace detail
 
 template <class Range>
 std::string did_you_mean(const std::string& unknown, const Range& known) {
+  if (unknown.size() > 64) return "";  // no slip of the hand; distances take time and memory
   std::string best;
   int best_distance = static_cast<int>(unknown.size()) / 2 + 1;
   for (const auto& name : known) {

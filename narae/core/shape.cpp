@@ -36,6 +36,12 @@ std::string to_string(const Shape& shape) {
   return text + (shape.rank() == 1 ? ",)" : ")");
 }
 
+Shape batched(std::int64_t count, const Shape& sample) {
+  Shape shape{count};
+  for (const std::int64_t extent : sample) shape.push_back(extent);
+  return shape;
+}
+
 Shape contiguous_strides(const Shape& shape) {
   Shape strides = shape;
   std::int64_t step = 1;

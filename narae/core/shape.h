@@ -69,6 +69,9 @@ class NARAE_API Shape {
 /// "(64, 1, 28, 28)"
 [[nodiscard]] NARAE_API std::string to_string(const Shape& shape);
 
+/// (count, ...sample): the shape of a batch of samples. Throws Error where that has more than 8 dimensions.
+[[nodiscard]] NARAE_API Shape batched(std::int64_t count, const Shape& sample);
+
 /// Row-major strides in elements.
 [[nodiscard]] NARAE_API Shape contiguous_strides(const Shape& shape);
 

@@ -85,12 +85,6 @@ void parallel_or_throw(std::int64_t count, std::int64_t grain, const Body& body)
   if (failure) std::rethrow_exception(failure);
 }
 
-Shape with_leading(std::int64_t n, const Shape& sample) {
-  Shape shape{n};
-  for (const std::int64_t extent : sample) shape.push_back(extent);
-  return shape;
-}
-
 }  // namespace
 
 std::string_view name_of(Split split) {
@@ -148,7 +142,7 @@ Dataset loaded(const Dataset& dataset) {
   }
   result.stored = dataset.size();
   for (const Field& field : dataset.fields) {
-    result.arrays.push_back(Array::empty(field.dtype, with_leading(dataset.size(), field.shape)));
+    result.arrays.push_back(Array::empty(field.dtype, batched(dataset.size(), field.shape)));
   }
   parallel_or_throw(dataset.size(), 64, [&](std::int64_t begin, std::int64_t end) {
     std::vector<Slot> slots(dataset.fields.size());
@@ -189,7 +183,7 @@ Array read_field(const Dataset& dataset, std::string_view field, std::int64_t be
   check_range(dataset, begin, end);
   const std::size_t f = field_index(dataset, field);
   const std::size_t bytes = dataset.fields[f].bytes();
-  Array result = Array::empty(dataset.fields[f].dtype, with_leading(end - begin, dataset.fields[f].shape));
+  Array result = Array::empty(dataset.fields[f].dtype, batched(end - begin, dataset.fields[f].shape));
   Scratch scratch(dataset.fields);
   for (std::int64_t i = begin; i < end; ++i) {
     scratch.slots[f].data = result.buffer.data() + static_cast<std::size_t>(i - begin) * bytes;

@@ -33,12 +33,6 @@ struct Job {
   Order order;
 };
 
-Shape batch_shape(std::int64_t n, const Shape& sample) {
-  Shape shape{n};
-  for (const std::int64_t extent : sample) shape.push_back(extent);
-  return shape;
-}
-
 // The work itself; constant after construction, so that any number of threads may share it.
 class BatchMaker {
  public:
@@ -66,8 +60,8 @@ class BatchMaker {
   /// Throws what the generator throws. Stops early, with an unfinished batch, when `stop` is requested.
   [[nodiscard]] Batch make(const Job& job, const std::stop_token& stop) const {
     const std::int64_t n = job.end - job.begin;
-    Batch batch{Array::empty(DType::f32, batch_shape(n, image().shape)),
-                Array::empty(is_floating(label().dtype) ? DType::f32 : DType::i64, batch_shape(n, label().shape))};
+    Batch batch{Array::empty(DType::f32, batched(n, image().shape)),
+                Array::empty(is_floating(label().dtype) ? DType::f32 : DType::i64, batched(n, label().shape))};
     Work work = make_work();
     for (std::int64_t i = 0; i < n && !stop.stop_requested(); ++i) {
       const std::int64_t index = job.order ? (*job.order)[static_cast<std::size_t>(job.begin + i)] : job.begin + i;

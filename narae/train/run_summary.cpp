@@ -14,12 +14,6 @@ std::string scores_text(const Scores& scores) {
                      scores.samples);
 }
 
-Shape with_batch(const Shape& sample, std::int64_t batch) {
-  Shape shape = {batch};
-  for (const std::int64_t extent : sample) shape.push_back(extent);
-  return shape;
-}
-
 }  // namespace
 
 std::string run_summary(const Recipe& recipe, const models::ModelConfig& config, const nn::Module& model,
@@ -36,7 +30,7 @@ std::string run_summary(const Recipe& recipe, const models::ModelConfig& config,
   text += fmt::format("memory       {} at most\n", readable_bytes(memory_use().peak));
   text += fmt::format("ran on       narae {}, {} threads, {}\n\n", conditions.version, conditions.threads,
                       conditions.instruction_set);
-  return text + to_text(summarize(model, with_batch(config.model.input, 1)));
+  return text + to_text(summarize(model, batched(1, config.model.input)));
 }
 
 std::string headline(const TrainResult& result) {
