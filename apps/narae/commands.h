@@ -1,9 +1,11 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace narae::cli {
 
@@ -32,6 +34,12 @@ void add_runs(CLI::App& app);
 void add_threads_flag(CLI::App& command);
 /// `--json`: one JSON document on standard output and nothing else.
 CLI::Option* add_json_flag(CLI::App& command, bool& json);
+
+/// For values that must say something: `option->check(not_empty())`.
+[[nodiscard]] CLI::Validator not_empty();
+/// Throws UsageError when `output` is one of the files that are read, or lies among the shards of one.
+void refuse_overwriting(const std::string& flag, const std::filesystem::path& output,
+                        const std::vector<std::filesystem::path>& read);
 
 /// Writes to standard output. Throws Error when it can't be written (a full disk, a closed pipe).
 void print(std::string_view text);

@@ -15,6 +15,7 @@
 #include "narae/io/safetensors.h"
 #include "narae/models/config.h"
 #include "narae/models/registry.h"
+#include "narae/nn/fine_tune.h"
 #include "narae/nn/init.h"
 #include "narae/ops/elementwise.h"
 #include "narae/ops/random.h"
@@ -90,12 +91,13 @@ struct Network {
   models::ModelSpec spec;
   bool spec_is_known = false;  ///< from a config.json; otherwise the input follows the arrays
   std::string weights;
+  fs::path config = {};
 };
 
 // "model.auxiliary=false" for a model that no config.json describes.
 Options options_of(const std::string& model, const std::vector<std::string>& overrides) {
   for (const std::string& text : overrides) {
-    if (!text.starts_with("model.")) {
+    if (!text.starts_with("model.") || text.starts_with("model.name=")) {
       throw UsageError("'" + text + "': only options of the model can be set here, as in model.dropout=0");
     }
   }
@@ -131,6 +133,7 @@ Network network_of(const Arguments& arguments) {
     }
     network.spec = std::move(described);
     network.spec_is_known = true;
+    network.config = config;
   }
   return network;
 }
@@ -153,7 +156,7 @@ std::shared_ptr<nn::Module> make_network(const Network& network, const std::vect
   std::optional<nn::init::Skip> skip;
   if (fresh.empty()) skip.emplace();  // every value comes from the file
   auto model = models::make_model(network.spec);
-  load_weights(network.weights, *model, fresh);
+  load_weights(network.weights, *model, nn::patterns_of(fmt::format("{}", fmt::join(fresh, ","))));
   return model;
 }
 
@@ -163,6 +166,9 @@ void run_forward(const Arguments& arguments) {
     refuse_format("--output", arguments.output);
   }
   Network network = network_of(arguments);
+  std::vector<fs::path> read(arguments.inputs.begin(), arguments.inputs.end());
+  for (const fs::path& file : {fs::path(network.weights), network.config}) read.push_back(file);
+  refuse_overwriting("--output", arguments.output, read);
   const NamedArrays inputs = read_inputs(arguments.inputs);
   if (extension == ".npy" && inputs.size() > 1) {
     throw UsageError("--output: a .npy file holds one array, there are " + std::to_string(inputs.size()) +
@@ -201,6 +207,7 @@ void add_forward(CLI::App& app) {
       ->type_name("FILE");
   command->add_option("--fresh", arguments->fresh, "Tensors that are not taken from --weights: a module or a pattern")
       ->type_name("PATTERN")
+      ->check(not_empty())
       ->expected(1)
       ->take_all();
   command->add_option("--config", arguments->config, "config.json of a run: options, input and classes of the network")

@@ -110,6 +110,7 @@ Json to_json(const std::vector<nn::ImageFilter>& filters, const InspectionFiles&
 
 void run(const Arguments& arguments) {
   const InspectionFiles files = inspection_files(arguments.save);
+  refuse_overwriting("--save", arguments.save, {arguments.image});
   const Array picture = arguments.image.empty() ? own_picture() : read_picture(arguments.image);
   const std::string name = arguments.image.empty() ? "a drawn picture" : arguments.image;
   const Tensor x = cast(unsqueeze(Tensor(picture), 0), DType::f32);

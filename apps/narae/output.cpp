@@ -62,4 +62,20 @@ bool colors_welcome(int stream) {
   return is_terminal(stream) && (unwanted == nullptr || *unwanted == '\0');
 }
 
+CLI::Validator not_empty() {
+  return {[](std::string& text) { return text.empty() ? std::string("it is empty") : std::string(); }, ""};
+}
+
+void refuse_overwriting(const std::string& flag, const std::filesystem::path& output,
+                        const std::vector<std::filesystem::path>& read) {
+  std::error_code ignored;
+  for (const std::filesystem::path& file : read) {
+    const bool is_shard = file.string().ends_with(".index.json") && output.extension() == ".safetensors" &&
+                          std::filesystem::equivalent(output.parent_path() / ".", file.parent_path() / ".", ignored);
+    if (is_shard || std::filesystem::equivalent(output, file, ignored)) {
+      throw UsageError(flag + ": " + output.string() + " would overwrite what is read; choose another name");
+    }
+  }
+}
+
 }  // namespace narae::cli

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <filesystem>
 #include <memory>
@@ -13,6 +14,7 @@
 #include "narae/models/registry.h"
 #include "narae/nn/init.h"
 #include "narae/nn/recompute.h"
+#include "narae/train/learner.h"
 #include "narae/train/optimization.h"
 #include "narae/train/recipe.h"
 #include "narae/train/task_data.h"
@@ -57,9 +59,15 @@ Shape parse_shape(const std::string& text) {
   throw UsageError("--input: '" + text + "' is not a shape; write extents without the batch, as in 3x224x224");
 }
 
+bool is_model(const std::string& name) {
+  const auto& known = models::models();
+  return std::any_of(known.begin(), known.end(), [&](const models::ModelInfo& info) { return info.name == name; });
+}
+
 bool is_recipe(const std::string& name) {
   std::error_code ignored;
   if (fs::exists(name, ignored)) return true;
+  if (is_model(name)) return false;
   for (const BuiltinRecipe& builtin : builtin_recipes())
     if (builtin.name == name) return true;
   return name.ends_with(".toml") || name.find('/') != std::string::npos;
@@ -67,12 +75,10 @@ bool is_recipe(const std::string& name) {
 
 Recipe recipe_of(const std::string& name) {
   if (is_recipe(name)) return load_recipe(name);
+  if (is_model(name)) return parse_recipe("[model]\nname = \"" + name + "\"\n", name);
   std::vector<std::string> known;
   for (const BuiltinRecipe& builtin : builtin_recipes()) known.emplace_back(builtin.name);
-  for (const models::ModelInfo& info : models::models()) {
-    known.push_back(info.name);
-    if (info.name == name) return parse_recipe("[model]\nname = \"" + name + "\"\n", name);
-  }
+  for (const models::ModelInfo& info : models::models()) known.push_back(info.name);
   throw UsageError("'" + name + "' is neither a model, a recipe nor a run folder" + did_you_mean(name, known) +
                    " (narae models and narae recipes list them)");
 }
@@ -91,6 +97,10 @@ void follow_data(Subject& subject) {
   }
 }
 
+bool names_data(const std::vector<std::string>& overrides) {
+  return std::any_of(overrides.begin(), overrides.end(), [](const auto& o) { return o.starts_with("data."); });
+}
+
 Subject subject_of(const Arguments& arguments) {
   Subject subject;
   subject.recipe = recipe_of(arguments.what);
@@ -102,7 +112,7 @@ Subject subject_of(const Arguments& arguments) {
   std::error_code ignored;
   if (fs::exists(config, ignored) && arguments.overrides.empty()) {
     subject.spec = models::read_config(config).model;
-  } else if (arguments.input.empty() && is_recipe(arguments.what)) {
+  } else if (arguments.input.empty() && (is_recipe(arguments.what) || names_data(arguments.overrides))) {
     follow_data(subject);
   }
   if (!arguments.input.empty()) subject.spec.input = parse_shape(arguments.input);
@@ -131,7 +141,37 @@ std::int64_t state_bytes(const TrainRecipe& recipe, const nn::Module& model) {
   return bytes;
 }
 
-Json to_json(const Subject& subject, const ModelSummary& summary, const TrainingMemory& memory) {
+// What a training step needs at its peak, or why there can be none.
+struct Training {
+  std::optional<TrainingMemory> memory;
+  std::string impossible;
+};
+
+Training training_of(const Subject& subject, const nn::Module& model) {
+  const TrainRecipe& recipe = subject.recipe.train;
+  try {
+    return {training_memory(model, batched(recipe.batch_size, subject.spec.input), state_bytes(recipe, model)), ""};
+  } catch (const Error& error) {
+    return {std::nullopt, error.what()};
+  }
+}
+
+Json to_json(const Subject& subject, const Training& training) {
+  const TrainRecipe& recipe = subject.recipe.train;
+  Json json = {{"batch_size", recipe.batch_size}, {"optimizer", recipe.optimizer.name}};
+  if (!training.memory) {
+    json["impossible"] = training.impossible;
+    return json;
+  }
+  json["parameter_bytes"] = training.memory->parameters;
+  json["optimizer_bytes"] = training.memory->optimizer;
+  json["batch_bytes"] = training.memory->batch;
+  json["arena_bytes"] = training.memory->arena;
+  json["peak_bytes"] = training.memory->total();
+  return json;
+}
+
+Json to_json(const Subject& subject, const ModelSummary& summary, const Training& training) {
   Json json;
   json["model"] = subject.spec.name;
   json["options"] = Json::object();
@@ -144,6 +184,7 @@ Json to_json(const Subject& subject, const ModelSummary& summary, const Training
                               {"type", layer.type},
                               {"details", layer.details},
                               {"output", extents_of(layer.output)},
+                              {"receptive_field", {layer.receptive_height, layer.receptive_width}},
                               {"parameters", layer.parameters},
                               {"multiply_adds", layer.multiply_adds},
                               {"activation_bytes", layer.activation_bytes},
@@ -155,14 +196,19 @@ Json to_json(const Subject& subject, const ModelSummary& summary, const Training
   json["multiply_adds"] = summary.multiply_adds;
   json["input_bytes"] = summary.input_bytes;
   json["activation_bytes"] = summary.activation_bytes;
-  json["training"] = {{"batch_size", subject.recipe.train.batch_size},
-                      {"optimizer", subject.recipe.train.optimizer.name},
-                      {"parameter_bytes", memory.parameters},
-                      {"optimizer_bytes", memory.optimizer},
-                      {"batch_bytes", memory.batch},
-                      {"arena_bytes", memory.arena},
-                      {"peak_bytes", memory.total()}};
+  json["training"] = to_json(subject, training);
   return json;
+}
+
+std::string to_text(const Subject& subject, const Training& training) {
+  const TrainRecipe& recipe = subject.recipe.train;
+  const std::string what = fmt::format("training with batch {} and {}: ", recipe.batch_size, recipe.optimizer.name);
+  if (!training.memory) return what + "impossible, " + training.impossible + "\n";
+  const TrainingMemory& memory = *training.memory;
+  return what +
+         fmt::format("{} at the peak (parameters {}, optimiser {}, batch {}, activations, gradients and scratch {})\n",
+                     readable_bytes(memory.total()), readable_bytes(memory.parameters),
+                     readable_bytes(memory.optimizer), readable_bytes(memory.batch), readable_bytes(memory.arena));
 }
 
 void summarize_model(const Arguments& arguments) {
@@ -171,21 +217,15 @@ void summarize_model(const Arguments& arguments) {
     const nn::init::Skip skip;  // nothing is computed
     return models::make_model(subject.spec);
   }();
+  freeze(*model, subject.recipe.train);
   if (subject.recipe.train.checkpoint_activations) nn::checkpoint_activations(*model);
   const ModelSummary summary = summarize(*model, batched(1, subject.spec.input));
-  const std::int64_t batch = subject.recipe.train.batch_size;
-  const TrainingMemory memory =
-      training_memory(*model, batched(batch, subject.spec.input), state_bytes(subject.recipe.train, *model));
+  const Training training = training_of(subject, *model);
   if (arguments.json) {
-    print_json(to_json(subject, summary, memory));
+    print_json(to_json(subject, summary, training));
     return;
   }
-  std::string text = to_text(summary);
-  text += fmt::format(
-      "training with batch {} and {}: {} at the peak (parameters {}, optimiser {}, batch {}, activations, gradients "
-      "and scratch {})\n",
-      batch, subject.recipe.train.optimizer.name, readable_bytes(memory.total()), readable_bytes(memory.parameters),
-      readable_bytes(memory.optimizer), readable_bytes(memory.batch), readable_bytes(memory.arena));
+  std::string text = to_text(summary) + to_text(subject, training);
   if (!subject.note.empty()) text += "note: " + subject.note + "\n";
   print(text);
 }

@@ -331,10 +331,12 @@ void add_train(CLI::App& app, Outcome& outcome) {
   path_setting("--weights", "train.weights", "FILE", "Weights to start from: .safetensors or .safetensors.index.json");
   command->add_option("--fresh", arguments->fresh, "Tensors that are not taken from --weights: a module or a pattern")
       ->type_name("PATTERN")
+      ->check(not_empty())
       ->expected(1)
       ->take_all();
   command->add_option("--freeze", arguments->freeze, "Parameters that stay as they are: a module or a pattern")
       ->type_name("PATTERN")
+      ->check(not_empty())
       ->expected(1)
       ->take_all();
   setting("--patience", "train.patience", "N", "Stop after so many epochs without progress");

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "narae/core/error.h"
+
 namespace narae::nn {
 namespace {
 
@@ -28,6 +30,18 @@ int keep_inside(const Module& module, bool frozen_around) {
 
 int keep_frozen_statistics(const Module& network) {
   return keep_inside(network, false);
+}
+
+std::vector<std::string> patterns_of(std::string_view list) {
+  std::vector<std::string> patterns;
+  while (!list.empty()) {
+    const std::size_t comma = std::min(list.find(','), list.size());
+    if (comma == 0)
+      throw UsageError("a pattern between commas is empty; patterns are written as in features,fc.weight");
+    patterns.emplace_back(list.substr(0, comma));
+    list.remove_prefix(std::min(comma + 1, list.size()));
+  }
+  return patterns;
 }
 
 }  // namespace narae::nn

@@ -9,6 +9,7 @@
 #include "narae/core/error.h"
 #include "narae/graph/eval.h"
 #include "narae/ops/checkpoint.h"
+#include "narae/ops/elementwise.h"
 
 namespace narae::nn {
 namespace {
@@ -37,15 +38,37 @@ std::string listed(const std::string& what, const std::vector<std::string>& name
 
 constexpr std::string_view batch_counter = "num_batches_tracked";
 
-// Takes what matches out of both lists.
-void leave_out(const std::string& pattern, NamedTensors& own, std::map<std::string, const Array*>& given) {
-  const std::size_t removed = std::erase_if(own, [&](const auto& entry) { return matches(pattern, entry.first); }) +
-                              std::erase_if(given, [&](const auto& entry) { return matches(pattern, entry.first); });
-  if (removed > 0) return;
-  std::vector<std::string> names;
-  for (const auto& [name, tensor] : own) names.push_back(name);
-  throw Error("load_state_dict: no tensor matches '" + pattern + "'" + did_you_mean(pattern, names) +
-              listed("tensors", names));
+// For a pattern that names nothing: what it may have meant, or what lies at the top.
+std::string no_match(const std::string& what, const std::string& pattern, const std::vector<std::string>& names) {
+  std::vector<std::string> known;  // names and those of the modules around them
+  std::vector<std::string> top;
+  const auto note = [](std::vector<std::string>& list, const std::string& name) {
+    if (std::find(list.begin(), list.end(), name) == list.end()) list.push_back(name);
+  };
+  for (const std::string& name : names) {
+    known.push_back(name);
+    note(top, name.substr(0, name.find('.')));
+    for (std::size_t dot = name.rfind('.'); dot != std::string::npos && dot > 0; dot = name.rfind('.', dot - 1))
+      note(known, name.substr(0, dot));
+  }
+  return "no " + what + " matches '" + pattern + "'" + did_you_mean(pattern, known) + listed("there are", top);
+}
+
+// Takes what matches any of the patterns out of both lists.
+void leave_out(const std::vector<std::string>& patterns, NamedTensors& own,
+               std::map<std::string, const Array*>& given) {
+  for (const std::string& pattern : patterns) {
+    const auto hit = [&](const auto& entry) { return matches(pattern, entry.first); };
+    if (std::any_of(own.begin(), own.end(), hit) || std::any_of(given.begin(), given.end(), hit)) continue;
+    std::vector<std::string> names;
+    for (const auto& [name, tensor] : own) names.push_back(name);
+    throw UsageError(no_match("tensor", pattern, names));
+  }
+  const auto is_left_out = [&](const auto& entry) {
+    return std::any_of(patterns.begin(), patterns.end(), [&](const auto& p) { return matches(p, entry.first); });
+  };
+  std::erase_if(own, is_left_out);
+  std::erase_if(given, is_left_out);
 }
 
 void print(const Module& module, const std::string& indent, std::string& text) {
@@ -209,7 +232,7 @@ LoadResult Module::load_state_dict(const StateDict& state, const LoadOptions& op
   std::vector<Assignment> assignments;
   std::vector<Assignment> counters;
   std::set<const Node*> assigned;
-  for (const std::string& pattern : options.except) leave_out(pattern, all, given);
+  leave_out(options.except, all, given);
   for (const auto& [name, tensor] : all) {
     const auto found = given.find(name);
     if (found == given.end()) {
@@ -222,11 +245,12 @@ LoadResult Module::load_state_dict(const StateDict& state, const LoadOptions& op
     }
     const Array& array = *found->second;
     given.erase(found);
-    if (array.dtype != tensor.dtype() || !(array.shape == tensor.shape())) {
+    const bool fits = array.dtype == tensor.dtype() || (is_floating(array.dtype) && is_floating(tensor.dtype()));
+    if (!fits || !(array.shape == tensor.shape())) {
       different.push_back(name + " is " + describe(array.dtype, array.shape) + " instead of " +
                           describe(tensor.dtype(), tensor.shape()));
     } else if (assigned.insert(tensor.node()).second) {
-      assignments.push_back({tensor, array});
+      assignments.push_back({tensor, array.dtype == tensor.dtype() ? Tensor(array) : cast(array, tensor.dtype())});
     }
   }
   for (const auto& [name, array] : state)
@@ -265,8 +289,7 @@ int Module::freeze(const std::string& pattern, bool frozen) const {
   if (matched == 0) {
     std::vector<std::string> names;
     for (const auto& [name, tensor] : named_parameters()) names.push_back(name);
-    throw Error("freeze: no parameter of this " + kind() + " matches '" + pattern + "'" + did_you_mean(pattern, names) +
-                listed("parameters", names));
+    throw UsageError(no_match("parameter", pattern, names));
   }
   return matched;
 }

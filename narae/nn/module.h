@@ -21,7 +21,8 @@ using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
 
 struct LoadOptions {
   bool strict = true;  ///< missing and unexpected names are errors
-  /// Modules or patterns (see Module::freeze) of tensors that are left as they are, whatever the file holds for them.
+  /// Modules or patterns (see Module::freeze) of tensors that are left as they are, whatever the file holds for them;
+  /// UsageError for one that matches nothing.
   std::vector<std::string> except = {};
 };
 /// What did not match when `strict` is false.
@@ -89,7 +90,7 @@ class NARAE_API Module {
   [[nodiscard]] bool is_training() const;
 
   /// Makes the parameters that match `pattern` untrainable (or trainable again): a module's name ("features.0") or a
-  /// pattern with * and ? over full names. Returns how many matched; throws Error when none does.
+  /// pattern with * and ? over full names. Returns how many matched; throws UsageError when none does.
   int freeze(const std::string& pattern, bool frozen = true) const;
   int unfreeze(const std::string& pattern) const { return freeze(pattern, false); }
 

@@ -8,6 +8,7 @@
 #include "narae/core/error.h"
 #include "narae/graph/grad.h"
 #include "narae/nn/fine_tune.h"
+#include "narae/nn/init.h"
 #include "narae/nn/recompute.h"
 #include "narae/ops/elementwise.h"
 #include "narae/ops/random.h"
@@ -17,25 +18,6 @@
 namespace narae {
 namespace {
 
-void freeze(const nn::Module& network, const std::string& pattern) {
-  try {
-    network.freeze(pattern);
-  } catch (const Error& error) {
-    throw UsageError(std::string("train.freeze: ") + error.what());
-  }
-}
-
-// "features,fc.weight" taken apart at the commas.
-std::vector<std::string> patterns_of(std::string_view list) {
-  std::vector<std::string> patterns;
-  while (!list.empty()) {
-    const std::size_t comma = std::min(list.find(','), list.size());
-    if (comma > 0) patterns.emplace_back(list.substr(0, comma));
-    list.remove_prefix(std::min(comma + 1, list.size()));
-  }
-  return patterns;
-}
-
 std::shared_ptr<nn::Module> make_network(const Recipe& recipe, const models::ModelConfig& config, bool begun) {
   manual_seed(static_cast<std::uint64_t>(recipe.train.seed));
   std::shared_ptr<nn::Module> network = models::make_model(config.model);
@@ -44,11 +26,8 @@ std::shared_ptr<nn::Module> make_network(const Recipe& recipe, const models::Mod
     throw UsageError("train.fresh = '" + train.fresh +
                      "' says what is not taken from train.weights, but there are none");
   }
-  if (!train.weights.empty() && !begun) load_weights(train.weights, *network, patterns_of(train.fresh));
-  for (const std::string& pattern : patterns_of(train.freeze)) freeze(*network, pattern);
-  if (network->parameters().empty()) {
-    throw UsageError("train.freeze = '" + recipe.train.freeze + "' leaves no parameter to be trained");
-  }
+  if (!train.weights.empty() && !begun) load_weights(train.weights, *network, nn::patterns_of(train.fresh));
+  freeze(*network, train);
   return network;
 }
 
@@ -57,12 +36,24 @@ std::optional<WeightAverage> make_average(const Recipe& recipe, const models::Mo
                                           const nn::Module& network) {
   if (recipe.train.ema == 0) return std::nullopt;
   const RandomState random = random_state();
+  const nn::init::Skip skip;  // it takes the network's weights
   std::shared_ptr<nn::Module> copy = models::make_model(config.model);
   set_random_state(random);
   return WeightAverage(network, std::move(copy), recipe.train.ema);
 }
 
 }  // namespace
+
+void freeze(const nn::Module& network, const TrainRecipe& recipe) {
+  try {
+    for (const std::string& pattern : nn::patterns_of(recipe.freeze)) network.freeze(pattern);
+  } catch (const UsageError& error) {
+    throw UsageError("train.freeze = '" + recipe.freeze + "': " + error.what());
+  }
+  if (network.parameters().empty()) {
+    throw UsageError("train.freeze = '" + recipe.freeze + "' leaves no parameter to be trained");
+  }
+}
 
 Learner::Learner(const Recipe& recipe, const models::ModelConfig& config, bool begun)
     : recipe_(recipe.train),

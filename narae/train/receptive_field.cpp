@@ -62,6 +62,12 @@ bool enlarges(const Node* node) {
   return node->op->name == "conv2d_input_gradient" || node->op->name == "max_unpool2d";
 }
 
+// A number for a whole plane is spread over it, as the gates of squeeze-and-excitation are.
+bool spreads(const Node* node) {
+  return node->op->name == "broadcast_to" && node->shape.rank() == 4 && node->inputs()[0]->shape.rank() == 4 &&
+         plane_of(node->inputs()[0]->shape) != plane_of(node->shape);
+}
+
 bool moves_or_maps(const Node* node) {
   return node->op->kind == OpClass::view || node->op->kind == OpClass::elementwise || node->op == &output_op;
 }
@@ -81,7 +87,8 @@ ReceptiveField behind(const Node* node, const ReceptiveField& before) {
     field.plane = {1, 1};
   } else if (node->op->name == "slice" && picture) {
     const std::array<std::int64_t, 2> plane = plane_of(node->shape);
-    for (std::size_t i = 0; i < 2; ++i) field.jump[i] *= std::max<std::int64_t>(field.plane[i] / plane[i], 1);
+    const auto a = attributes_as<SliceAttributes>(node->attributes());
+    if (a.axis >= 2) field.jump[static_cast<std::size_t>(a.axis - 2)] *= a.step;
     field.plane = plane;
   }
   return field;
@@ -94,6 +101,7 @@ ReceptiveFields::ReceptiveFields(const Node* input) {
 }
 
 void ReceptiveFields::add(const Node* node) {
+  if (spreads(node)) return;
   std::optional<ReceptiveField> before;
   bool depends = false;
   bool known = !enlarges(node);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -210,38 +211,60 @@ std::vector<Row> rows_of(const std::vector<Part>& parts, const std::vector<const
   return rows;
 }
 
-// In the order in which they run. A module that wrote nothing (dropout in evaluation) stays behind its predecessor.
-void sort_rows(std::vector<Row>& rows, const Shape& input) {
-  std::uint64_t position = 0;
-  std::vector<std::pair<std::uint64_t, Row>> keyed;
-  for (Row& row : rows) {
-    position = row.first.value_or(position);
-    keyed.emplace_back(position, std::move(row));
-  }
-  std::stable_sort(keyed.begin(), keyed.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-  rows.clear();
-  LayerSummary before{.output = input};
-  for (auto& [key, row] : keyed) {
-    if (!row.first) {
-      row.layer.output = before.output;
-      row.layer.receptive_height = before.receptive_height;
-      row.layer.receptive_width = before.receptive_width;
-    }
-    before = row.layer;
-    rows.push_back(std::move(row));
-  }
+// The module around a part: "a.b" of "a.b.c".
+std::string around(const std::string& path) {
+  const std::size_t dot = path.rfind('.');
+  return dot == std::string::npos ? "" : path.substr(0, dot);
 }
 
 void add_parameters(const nn::Module& model, std::vector<Row>& rows) {
   std::set<const Node*> seen;
   for (const auto& [name, tensor] : model.named_parameters()) {
     if (!seen.insert(tensor.node()).second) continue;
-    const std::size_t dot = name.rfind('.');
-    const std::string path = dot == std::string::npos ? "" : name.substr(0, dot);
+    const std::string path = around(name);
     auto row = std::find_if(rows.begin(), rows.end(), [&](const Row& r) { return r.layer.name == path; });
     if (row == rows.end()) row = rows.insert(rows.end(), Row{.layer = {.name = path, .type = "parameters"}});
     row->layer.parameters += tensor.count();
-    if (row->leaf && !row->first) row->layer.note = "takes no part in evaluation";
+  }
+}
+
+// Layers that wrote nothing: those with parameters take no part, and neither does what stands in one module with them.
+void note_unused(std::vector<Row>& rows) {
+  std::set<std::string> unused;
+  for (const Row& row : rows)
+    if (row.leaf && !row.first && row.layer.parameters > 0) unused.insert(around(row.layer.name));
+  for (const Row& row : rows)
+    if (row.first) unused.erase(around(row.layer.name));
+  for (Row& row : rows) {
+    if (!row.leaf || row.first) continue;
+    if (row.layer.parameters > 0 || unused.contains(around(row.layer.name))) {
+      row.layer.note = "takes no part in evaluation";
+    }
+  }
+}
+
+// In the order in which they run. What wrote nothing (dropout in evaluation) stays before its successor and has the
+// output of what runs before it; what takes no part stands at the end.
+void sort_rows(std::vector<Row>& rows, const Shape& input) {
+  constexpr std::uint64_t end = std::numeric_limits<std::uint64_t>::max();
+  std::uint64_t position = end - 1;
+  std::vector<std::pair<std::uint64_t, Row>> keyed;
+  for (auto row = rows.rbegin(); row != rows.rend(); ++row) {
+    if (row->first) position = *row->first;
+    keyed.emplace_back(row->layer.note.empty() || row->first ? position : end, std::move(*row));
+  }
+  std::reverse(keyed.begin(), keyed.end());
+  std::stable_sort(keyed.begin(), keyed.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  rows.clear();
+  LayerSummary before{.output = input};
+  for (auto& [key, row] : keyed) {
+    if (!row.first && key != end) {
+      row.layer.output = before.output;
+      row.layer.receptive_height = before.receptive_height;
+      row.layer.receptive_width = before.receptive_width;
+    }
+    before = row.layer;
+    rows.push_back(std::move(row));
   }
 }
 
@@ -275,8 +298,9 @@ ModelSummary summarize(const nn::Module& model, const Shape& input, DType dtype)
   std::vector<Part> parts;
   list_parts(model, "", parts);
   std::vector<Row> rows = rows_of(parts, operators_of(result), x.node());
-  sort_rows(rows, input);
   add_parameters(model, rows);
+  note_unused(rows);
+  sort_rows(rows, input);
 
   ModelSummary summary{.input = input};
   summary.input_bytes = input.count() * static_cast<std::int64_t>(size_of(dtype));
@@ -340,8 +364,9 @@ std::string to_text(const ModelSummary& summary) {
   for (const LayerSummary& layer : summary.layers) {
     const std::string type = layer.details.empty() ? layer.type : layer.type + "(" + layer.details + ")";
     lines.push_back({layer.name.empty() ? "." : layer.name, type.size() > 60 ? type.substr(0, 57) + "..." : type,
-                     to_string(layer.output), field_text(layer), with_separators(layer.parameters),
-                     with_separators(layer.multiply_adds), readable_bytes(layer.activation_bytes), layer.note});
+                     layer.output.rank() == 0 ? "" : to_string(layer.output), field_text(layer),
+                     with_separators(layer.parameters), with_separators(layer.multiply_adds),
+                     readable_bytes(layer.activation_bytes), layer.note});
   }
   lines.push_back({"total", "", "", "", with_separators(summary.parameters), with_separators(summary.multiply_adds),
                    readable_bytes(summary.activation_bytes), ""});

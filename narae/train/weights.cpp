@@ -17,20 +17,41 @@ std::uint64_t hash_on(std::uint64_t hash, std::string_view bytes) {
   return hash;
 }
 
+// The file can be read, but its tensors are not the model's.
+struct Misfit : Error {
+  using Error::Error;
+};
+
+void load(const std::filesystem::path& path, const nn::Module& model, const std::vector<std::string>& fresh) {
+  TensorFile file = read_safetensors(path);
+  nn::StateDict state;
+  for (const std::string& name : file.order) state.emplace_back(name, std::move(file.tensors.at(name)));
+  try {
+    model.load_state_dict(state, {.except = fresh});
+  } catch (const UsageError&) {
+    throw;
+  } catch (const Error& e) {
+    throw Misfit(path.string() + ": " + e.what());
+  }
+}
+
 }  // namespace
 
 void save_weights(const std::filesystem::path& path, const nn::Module& model) {
   write_safetensors(path, model.state_dict(), {{"format", "pt"}});
 }
 
+void load_weights(const std::filesystem::path& path, const nn::Module& model) {
+  load(path, model, {});
+}
+
 void load_weights(const std::filesystem::path& path, const nn::Module& model, const std::vector<std::string>& fresh) {
-  TensorFile file = read_safetensors(path);
-  nn::StateDict state;
-  for (const std::string& name : file.order) state.emplace_back(name, std::move(file.tensors.at(name)));
   try {
-    model.load_state_dict(state, {.except = fresh});
-  } catch (const Error& e) {
-    throw Error(path.string() + ": these weights do not fit the model: " + e.what() +
+    load(path, model, fresh);
+  } catch (const UsageError& e) {
+    throw UsageError(std::string("--fresh (train.fresh): ") + e.what());
+  } catch (const Misfit& e) {
+    throw Error(std::string(e.what()) +
                 "\nWhat is to start afresh, a head for other classes say, is named with --fresh (train.fresh)");
   }
 }

@@ -185,7 +185,12 @@ TEST_F(ForwardCommand, MistakesAreExplainedAndLeaveNoFile) {
       {{"mlp", "train.epochs=3", "--input", "x.npy", "--output", "y.npy"}, 2, "only options of the model"},
       {{"mlp", "--fresh", "0", "--input", "x.npy", "--output", "y.npy"}, 2, "--weights is not read for"},
       {with(known, {"--classes", "3", "--input", "x.npy", "--output", "y.npy"}), 2, "can't be changed"},
-      {with(known, {"--fresh", "9", "--input", "x.npy", "--output", "y.npy"}), 1, "no tensor matches '9'"},
+      {with(known, {"--fresh", "9", "--input", "x.npy", "--output", "y.npy"}), 2, "no tensor matches '9'"},
+      {with(known, {"--fresh", "0,,2", "--input", "x.npy", "--output", "y.npy"}), 2, "between commas is empty"},
+      {with(known, {"--fresh", "", "--input", "x.npy", "--output", "y.npy"}), 2, "--fresh: it is empty"},
+      {{"mlp", "model.name=lenet5", "--input", "x.npy", "--output", "y.npy"}, 2, "only options of the model"},
+      {with(known, {"--input", "x.npy", "--output", "x.npy"}), 2, "would overwrite what is read"},
+      {with(known, {"--input", "x.npy", "--output", "./model.safetensors"}), 2, "would overwrite what is read"},
       {{"mlp", "--input", "x.npy"}, 2, "--output is required"},
   };
   for (const Case& c : cases) {

@@ -85,6 +85,27 @@ TEST(SummaryCommand, TheInputFollowsTheRecipesData) {
   EXPECT_SAYS(missing.out, "the data can't be read: dataset 'no-such-set'");
 }
 
+// A recipe may bear a model's name and build a smaller form of it.
+TEST(SummaryCommand, AModelsNameIsTheModelItself) {
+  EXPECT_EQ(summary({"resnet18"})["parameters"], 11'689'512);
+  EXPECT_EQ(summary({"resnet18", "model.stem=cifar", "--classes", "10"})["parameters"], 11'173'962);
+}
+
+TEST(SummaryCommand, FrozenLayersAreNotTrained) {
+  const Json whole = summary({"lenet5"});
+  const Json frozen = summary({"lenet5", "train.freeze=features*"});
+  EXPECT_EQ(frozen["parameters"], whole["parameters"]);
+  EXPECT_EQ(frozen["trainable_parameters"], 61706 - (6 * 25 + 6) - (16 * 150 + 16));
+  EXPECT_LT(frozen["training"]["peak_bytes"], whole["training"]["peak_bytes"]);
+}
+
+TEST(SummaryCommand, ANetworkThatCannotBeTrainedIsCountedAllTheSame) {
+  const Json json = summary({"inception-v3", "--input", "3x80x80"});
+  EXPECT_GT(json["parameters"], 27'000'000);
+  EXPECT_NE(json["training"]["impossible"].get<std::string>().find("299x299"), std::string::npos);
+  EXPECT_SAYS(run_command({"summary", "inception-v3", "--input", "3x80x80"}).out, "impossible");
+}
+
 TEST(SummaryCommand, TakesRecipeFilesAndRunFolders) {
   const fs::path folder = temporary_folder();
   write_whole(folder / "mine.toml", "[model]\nname = \"mlp\"\nhidden = [5]\n");

@@ -203,7 +203,7 @@ TEST_F(TrainCommand, FreshTensorsAreNotTakenFromTheWeights) {
   EXPECT_EQ(std::memcmp(kept.buffer.data(), after.tensors.at("0.weight").buffer.data(), kept.bytes()), 0);
   EXPECT_EQ(recipe_of("runs/mlp/run-2").train.fresh, "2.*,4");
   EXPECT_EQ(train_points({"--fresh", "0"}).exit_code, 2);
-  EXPECT_EQ(train_points({"--weights", weights, "--fresh", "head"}).exit_code, 1);
+  EXPECT_EQ(train_points({"--weights", weights, "--fresh", "head"}).exit_code, 2);
 }
 
 TEST_F(TrainCommand, PatienceStopsTheRun) {

@@ -8,6 +8,7 @@
 #include "narae/models/inception_module.h"
 #include "narae/models/registry.h"
 #include "narae/nn/nn.h"
+#include "narae/ops/view.h"
 #include "narae/train/summary.h"
 
 // Shapes, parameters, operations and memory of the convolutional networks, counted on the built networks.
@@ -178,6 +179,27 @@ TEST(Counting, ReceptiveFields) {
   EXPECT_EQ(layer(summary_of("vgg16"), "classifier.0").receptive_height, 212 + 6 * 32);
   // A shortcut that takes every second pixel keeps the rhythm of the other path.
   EXPECT_EQ(layer(summary_of("resnet20"), "layer3.2.conv2").receptive_height, 81);
+  // Gates of squeeze-and-excitation change nothing.
+  EXPECT_EQ(layer(summary_of("se-resnet20"), "layer3.2.conv2").receptive_height, 81);
+  EXPECT_EQ(layer(summary_of("se-resnet50"), "layer4.2.bn3").receptive_height, 427);
+}
+
+// Slices of pictures before a convolution of 3x3.
+class Sliced : public nn::Module {
+ public:
+  explicit Sliced(std::int64_t step)
+      : Module("Sliced"), step_(step), conv_(register_module("conv", nn::Conv2d(1, 1, 3))) {}
+  [[nodiscard]] Tensor forward(const Tensor& x) const override { return conv_(slice(x, 2, 0, x.size(2) - 1, step_)); }
+
+ private:
+  std::int64_t step_;
+  nn::Conv2d conv_;
+};
+
+TEST(Counting, SlicesSpreadWindowsByTheirStep) {
+  EXPECT_EQ(summarize(Sliced(1), {1, 1, 9, 9}).layers.back().receptive_height, 3);
+  EXPECT_EQ(summarize(Sliced(2), {1, 1, 33, 33}).layers.back().receptive_height, 5);
+  EXPECT_EQ(summarize(Sliced(2), {1, 1, 33, 33}).layers.back().receptive_width, 3);
 }
 
 TEST(Counting, NothingIsSaidAboutWindowsBehindATransposedConvolution) {

@@ -99,13 +99,13 @@ TEST(Module, AStrictLoadListsEverythingAndChangesNothing) {
   const Net net;
   nn::init::constant(net.head.bias(), 1);
   nn::StateDict state = net.state_dict();
-  state[0].second = filled({2, 1, 5, 5}, 0);     // another shape
-  state[2].second = filled({2}, 0, DType::f64);  // another type
-  state[7].first = "head.wieght";                // missing and unexpected
-  state[8].second = filled({3}, 9);              // would fit
+  state[0].second = filled({2, 1, 5, 5}, 0);        // another shape
+  state[2].second = Array::zeros(DType::i64, {2});  // another type
+  state[7].first = "head.wieght";                   // missing and unexpected
+  state[8].second = filled({3}, 9);                 // would fit
   const std::string text = message_of([&] { net.load_state_dict(state); });
   for (const char* part :
-       {"features.0.weight is f32 (2, 1, 5, 5) instead of f32 (2, 1, 3, 3)", "features.1.weight is f64 (2,)",
+       {"features.0.weight is f32 (2, 1, 5, 5) instead of f32 (2, 1, 3, 3)", "features.1.weight is i64 (2,)",
         "missing: head.weight", "unexpected: head.wieght", "nothing was loaded"}) {
     EXPECT_TRUE(contains(text, part)) << text;
   }
@@ -127,7 +127,21 @@ TEST(Module, ALoadLeavesOutWhatItIsToldTo) {
   EXPECT_EQ(net.head.bias().to_vector<float>()[0], 1);
   EXPECT_EQ(net.named_parameters()[1].second.to_vector<float>()[0], 5);
   const std::string text = message_of([&] { net.load_state_dict(net.state_dict(), {.except = {"haed"}}); });
-  EXPECT_TRUE(contains(text, "no tensor matches 'haed'")) << text;
+  EXPECT_TRUE(contains(text, "no tensor matches 'haed'; did you mean 'head'?")) << text;
+  net.load_state_dict(net.state_dict(), {.except = {"head", "head.bias", "head"}});  // they may overlap
+}
+
+TEST(Module, ALoadRoundsToTheTypeOfTheParameters) {
+  const Net net;
+  nn::StateDict state = net.state_dict();
+  for (auto& [name, array] : state) {
+    if (name == "head.bias") array = filled({3}, 0.1F, DType::f64);
+    if (name == "features.0.bias") array = cast(filled({2}, 0.1F), DType::f16).array();
+  }
+  net.load_state_dict(state);
+  EXPECT_EQ(net.head.bias().dtype(), DType::f32);
+  EXPECT_EQ(net.head.bias().to_vector<float>()[0], 0.1F);
+  EXPECT_NEAR(net.named_parameters()[1].second.to_vector<float>()[0], 0.1F, 1e-4);
 }
 
 // Files of older days have no such counters.

@@ -129,8 +129,7 @@ std::optional<ChannelBlocks> channel_blocks(Layout layout) {
 }
 
 std::optional<Layout> channel_blocked(const Shape& shape, std::int64_t block) {
-  if (shape.rank() != 4 || shape[1] % block != 0) return {};
-  if (shape[2] * shape[3] == 1) return Layout::row_major;
+  if (shape.rank() != 4 || shape.count() == 0 || shape[1] % block != 0) return {};
   return onednn::layout_of(blocked_desc(shape, block));
 }
 

@@ -57,10 +57,14 @@ void average_of_block(const PoolWindows& w, const float* x, float* y) {
   using B = BlockVectors<block>;
   w.for_each([&](std::int64_t at, const PoolRange& rows, const PoolRange& columns) {
     B sum = B::zero();
-    for_each_pixel(w, rows, columns, [&](std::int64_t pixel) NARAE_INLINE {
-      const B mine = B::load(x + pixel * block);
-      unrolled(Count<B::count>(), [&](auto i) NARAE_INLINE { sum.v[i] = hn::Add(sum.v[i], mine.v[i]); });
-    });
+    for (std::int64_t r = rows.begin; r < rows.end; ++r) {  // sums of rows, then of those: a plane may be large
+      B row = B::zero();
+      for (std::int64_t c = columns.begin; c < columns.end; ++c) {
+        const B mine = B::load(x + (r * w.in_width + c) * block);
+        unrolled(Count<B::count>(), [&](auto i) NARAE_INLINE { row.v[i] = hn::Add(row.v[i], mine.v[i]); });
+      }
+      unrolled(Count<B::count>(), [&](auto i) NARAE_INLINE { sum.v[i] = hn::Add(sum.v[i], row.v[i]); });
+    }
     const auto share = hn::Set(typename B::D(), share_of(rows, columns));
     unrolled(Count<B::count>(), [&](auto i) NARAE_INLINE { sum.v[i] = hn::Mul(sum.v[i], share); });
     sum.store(y + at * block);
