@@ -24,6 +24,10 @@ bool matches(const std::string& pattern, const std::string& name) {
   return fnmatch(pattern.c_str(), name.c_str(), 0) == 0 || name.starts_with(pattern + ".");
 }
 
+bool is_real(DType dtype) {
+  return is_floating(dtype) || dtype == DType::f16 || dtype == DType::bf16;
+}
+
 std::string describe(DType dtype, const Shape& shape) {
   return std::string(name_of(dtype)) + " " + narae::to_string(shape);
 }
@@ -245,7 +249,7 @@ LoadResult Module::load_state_dict(const StateDict& state, const LoadOptions& op
     }
     const Array& array = *found->second;
     given.erase(found);
-    const bool fits = array.dtype == tensor.dtype() || (is_floating(array.dtype) && is_floating(tensor.dtype()));
+    const bool fits = array.dtype == tensor.dtype() || (is_real(array.dtype) && is_floating(tensor.dtype()));
     if (!fits || !(array.shape == tensor.shape())) {
       different.push_back(name + " is " + describe(array.dtype, array.shape) + " instead of " +
                           describe(tensor.dtype(), tensor.shape()));

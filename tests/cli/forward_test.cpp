@@ -190,7 +190,7 @@ TEST_F(ForwardCommand, MistakesAreExplainedAndLeaveNoFile) {
       {with(known, {"--fresh", "", "--input", "x.npy", "--output", "y.npy"}), 2, "--fresh: it is empty"},
       {{"mlp", "model.name=lenet5", "--input", "x.npy", "--output", "y.npy"}, 2, "only options of the model"},
       {with(known, {"--input", "x.npy", "--output", "x.npy"}), 2, "would overwrite what is read"},
-      {with(known, {"--input", "x.npy", "--output", "./model.safetensors"}), 2, "would overwrite what is read"},
+      {with(known, {"--input", "x.npy", "--output", "./weights.safetensors"}), 2, "would overwrite what is read"},
       {{"mlp", "--input", "x.npy"}, 2, "--output is required"},
   };
   for (const Case& c : cases) {
