@@ -11,6 +11,7 @@
 #include "narae/io/safetensors.h"
 #include "narae/models/lenet5.h"
 #include "narae/models/mlp.h"
+#include "narae/models/registry.h"
 #include "narae/nn/nn.h"
 #include "narae/ops/ops.h"
 #include "narae/optim/optim.h"
@@ -33,7 +34,7 @@ struct Batch {
 /// A model, an optimiser and batches that lie in memory, as in bench/pytorch/train_step.py.
 class TrainStep {
  public:
-  TrainStep(std::unique_ptr<nn::Module> model, std::vector<Batch> batches, const optim::SGDOptions& options)
+  TrainStep(std::shared_ptr<nn::Module> model, std::vector<Batch> batches, const optim::SGDOptions& options)
       : model_(std::move(model)), optimizer_(model_->parameters(), options), batches_(std::move(batches)) {
     model_->train();
   }
@@ -46,14 +47,14 @@ class TrainStep {
   }
 
  private:
-  std::unique_ptr<nn::Module> model_;
+  std::shared_ptr<nn::Module> model_;
   optim::SGD optimizer_;
   std::vector<Batch> batches_;
   std::size_t steps_ = 0;
 };
 
 /// With first weights and batches of 64 from a file.
-std::unique_ptr<TrainStep> stored_step(std::unique_ptr<nn::Module> model, const std::string& name,
+std::unique_ptr<TrainStep> stored_step(std::shared_ptr<nn::Module> model, const std::string& name,
                                        const std::string& file, const optim::SGDOptions& options) {
   constexpr std::int64_t size = 64;
   const TensorFile stored = read_safetensors(file);
@@ -71,16 +72,21 @@ std::unique_ptr<TrainStep> stored_step(std::unique_ptr<nn::Module> model, const 
   return std::make_unique<TrainStep>(std::move(model), std::move(batches), options);
 }
 
-/// A residual network with made-up weights and one batch of made-up pictures.
-std::unique_ptr<TrainStep> residual_step(int width, int blocks, int stages, std::int64_t size) {
-  auto model = make_resnet(width, blocks, stages);
+/// A network with made-up weights and one batch of made-up pictures.
+std::unique_ptr<TrainStep> made_up_step(std::shared_ptr<nn::Module> model, std::int64_t size, std::int64_t side,
+                                        std::int64_t classes) {
   make_up_weights(*model);
   Array labels = Array::empty(DType::i64, {size});
   std::int64_t next = 0;
-  for (std::int64_t& label : labels.mutable_values<std::int64_t>()) label = next++ % 10;
-  std::vector<Batch> batches = {{made_up({size, 3, 32, 32}, 1000, 1), labels}};
+  for (std::int64_t& label : labels.mutable_values<std::int64_t>()) label = next++ % classes;
+  std::vector<Batch> batches = {{made_up({size, 3, side, side}, 1000, 1), labels}};
   return std::make_unique<TrainStep>(std::move(model), std::move(batches),
                                      optim::SGDOptions{.lr = 0.05, .momentum = 0.9});
+}
+
+std::unique_ptr<TrainStep> photograph_step(const std::string& name, Options options, std::int64_t size) {
+  return made_up_step(models::make_model({.name = name, .options = std::move(options), .input = {3, 224, 224}}), size,
+                      224, 1000);
 }
 
 Job job(std::string name, std::string description, int warm_up, std::function<std::unique_ptr<TrainStep>()> make) {
@@ -106,19 +112,28 @@ Job job(std::string name, std::string description, int warm_up, std::function<st
 }  // namespace
 
 std::vector<Job> training_jobs(const std::string& weights) {
-  return {
-      job("mlp", "MLP 784-256-10, batch 64, SGD", 30,
-          [weights] {
-            return stored_step(std::make_unique<models::Mlp>(784, 10), "mlp", weights, optim::SGDOptions{.lr = 0.05});
-          }),
-      job("lenet5", "LeNet-5 tanh, batch 64, SGD with momentum", 30,
-          [weights] {
-            return stored_step(std::make_unique<models::LeNet5>(Shape{1, 28, 28}, 10), "lenet5", weights,
-                               optim::SGDOptions{.lr = 0.05, .momentum = 0.9});
-          }),
-      job("resnet20", "ResNet-20 (CIFAR), batch 128, SGD with momentum", 2,
-          [] { return residual_step(16, 3, 3, 128); }),
-      job("resnet18", "ResNet-18 (CIFAR), batch 32, SGD with momentum", 2, [] { return residual_step(64, 2, 4, 32); })};
+  return {job("mlp", "MLP 784-256-10, batch 64, SGD", 30,
+              [weights] {
+                return stored_step(std::make_shared<models::Mlp>(784, 10), "mlp", weights,
+                                   optim::SGDOptions{.lr = 0.05});
+              }),
+          job("lenet5", "LeNet-5 tanh, batch 64, SGD with momentum", 30,
+              [weights] {
+                return stored_step(std::make_shared<models::LeNet5>(Shape{1, 28, 28}, 10), "lenet5", weights,
+                                   optim::SGDOptions{.lr = 0.05, .momentum = 0.9});
+              }),
+          job("resnet20", "ResNet-20 (CIFAR), batch 128, SGD with momentum", 2,
+              [] { return made_up_step(make_resnet(16, 3, 3), 128, 32, 10); }),
+          job("resnet18", "ResNet-18 (CIFAR), batch 32, SGD with momentum", 2,
+              [] { return made_up_step(make_resnet(64, 2, 4), 32, 32, 10); })};
+}
+
+std::vector<Job> memory_jobs() {
+  return {job("resnet50", "ResNet-50, 224x224, batch 16, SGD with momentum", 0,
+              [] { return photograph_step("resnet50", {}, 16); }),
+          job("vgg16", "VGG-16 without dropout, 224x224, batch 8, SGD with momentum", 0, [] {
+            return photograph_step("vgg16", {{"dropout", 0.0}}, 8);
+          })};
 }
 
 NodeCost measure_node_cost() {

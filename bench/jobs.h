@@ -18,6 +18,9 @@ struct Job {
 /// Jobs that have a peer in PyTorch. `weights` holds the first weights, pictures and labels of both sides.
 [[nodiscard]] std::vector<Job> training_jobs(const std::string& weights);
 
+/// Networks for photographs, for which memory matters: one step is enough.
+[[nodiscard]] std::vector<Job> memory_jobs();
+
 /// What writing, keying and freeing one node of a graph costs, in nanoseconds.
 struct NodeCost {
   double write, key, release;

@@ -10,6 +10,7 @@
 
 #include "bench/jobs.h"
 #include "bench/loading.h"
+#include "bench/memory.h"
 #include "bench/peer.h"
 #include "narae/core/error.h"
 #include "narae/core/threads.h"
@@ -23,6 +24,7 @@ struct Options {
   int threads = available_cores();
   std::string sources = NARAE_SOURCES;
   std::string python = "python3";
+  std::string peer;
 };
 
 struct Mode {
@@ -85,11 +87,12 @@ void run_job(const Job& job, const Options& options) {
 
 void run(const Options& options) {
   set_thread_count(options.threads);
+  if (!options.peer.empty()) return be_peer(options.peer);
   const auto wanted = [&](const std::string& name) {
     return options.jobs.empty() || std::find(options.jobs.begin(), options.jobs.end(), name) != options.jobs.end();
   };
   const std::vector<Job> jobs = training_jobs(options.sources + "/tests/reference/trajectories.safetensors");
-  std::vector<std::string> names = {"graph", "loading"};
+  std::vector<std::string> names = {"graph", "loading", "memory"};
   for (const Job& job : jobs) names.push_back(job.name);
   for (const std::string& name : options.jobs) {
     if (std::find(names.begin(), names.end(), name) == names.end()) {
@@ -108,6 +111,10 @@ void run(const Options& options) {
     }
     fmt::print("\n");
   }
+  if (wanted("memory")) {
+    compare_memory("/proc/self/exe", options.python, options.sources, options.threads);
+    fmt::print("\n");
+  }
   if (std::none_of(jobs.begin(), jobs.end(), [&](const Job& job) { return wanted(job.name); })) return;
   fmt::print("{} threads; a training step; medians of {} rounds; the ratio is PyTorch's time over ours\n",
              options.threads, options.rounds);
@@ -123,9 +130,10 @@ int main(int argc, char** argv) {
   narae::bench::Options options;
   if (const char* python = std::getenv("NARAE_PYTHON")) options.python = python;
   CLI::App app("Training steps against PyTorch's, in alternating rounds of one run");
-  app.add_option("jobs", options.jobs, "graph, loading, mlp, lenet5, resnet20, resnet18; all without");
+  app.add_option("jobs", options.jobs, "graph, loading, memory, mlp, lenet5, resnet20, resnet18; all without");
   app.add_option("--rounds", options.rounds, "rounds of each side")->check(CLI::Range(1, 1000));
   app.add_option("--threads", options.threads, "threads of both sides")->check(CLI::Range(1, 1024));
+  app.add_option("--peer", options.peer, "answer for a job of `memory`, as bench/pytorch/train_step.py does");
   app.add_option("--python", options.python, "a Python with PyTorch; also NARAE_PYTHON");
   CLI11_PARSE(app, argc, argv);
   try {

@@ -43,7 +43,15 @@ Peer::~Peer() {
 }
 
 double Peer::run(int steps) {
-  std::fprintf(to_, "run %d\n", steps);
+  return ask("run " + std::to_string(steps));
+}
+
+double Peer::memory() {
+  return ask("memory");
+}
+
+double Peer::ask(const std::string& question) {
+  std::fprintf(to_, "%s\n", question.c_str());
   std::fflush(to_);
   const std::string line = read_line();
   if (line.empty()) throw Error("bench: the peer ended in the middle of a round");

@@ -9,7 +9,8 @@
 namespace narae::bench {
 
 /// Another program that times its own rounds: after a warm-up it prints `ready <loss>`, then it answers `run N` with
-/// the seconds that one of N steps took (bench/pytorch/train_step.py).
+/// the seconds that one of N steps took and `memory` with its peak in bytes (bench/pytorch/train_step.py, and this
+/// program with --peer).
 class Peer {
  public:
   /// Starts `command`. `started()` is false when it could not or ended before it was ready.
@@ -22,8 +23,11 @@ class Peer {
   [[nodiscard]] double first_loss() const { return first_loss_; }
   /// Seconds a step.
   [[nodiscard]] double run(int steps);
+  /// Bytes that the process occupied at its peak.
+  [[nodiscard]] double memory();
 
  private:
+  [[nodiscard]] double ask(const std::string& question);
   [[nodiscard]] std::string read_line() const;
 
   pid_t process_ = -1;

@@ -1,18 +1,21 @@
 """Times PyTorch's training step, in rounds that another program's rounds can alternate with.
 
-    python train_step.py mlp|lenet5|resnet20|resnet18 [--mode eager|channels_last|compile] [--threads N] [--weights FILE]
+    python train_step.py mlp|lenet5|resnet20|resnet18|resnet50|vgg16 [--mode eager|channels_last|compile] [--threads N]
+                         [--weights FILE] [--warm-up STEPS]
 
 After a warm-up it prints `ready <loss of the first step>`. Then it answers standard input, line by line:
-`run N` makes N steps and prints the seconds per step; `quit` (or the end of the input) ends it.
+`run N` makes N steps and prints the seconds per step; `memory` prints the bytes that the process occupied at its peak;
+`quit` (or the end of the input) ends it.
 
 FILE holds float32 weights, named as in the model or `<model>.init.<name>`, and may hold u8 `images` (n, 1, 28, 28) with
 i64 `labels` (n); without them both are drawn from a fixed seed. The default is the file that the tests use. Step s
 trains on rows (64 s + j) mod n, j < 64; pictures are divided by 255 and lie in memory before the clock starts.
-The residual networks need no file: their weights and their one batch are worked out by a formula on both sides.
+The convolutional networks need no file: their weights and their one batch are worked out by a formula on both sides.
 """
 
 import argparse
 import math
+import resource
 import sys
 import time
 from pathlib import Path
@@ -70,7 +73,57 @@ def resnet(width: int, blocks: int, stages: int) -> nn.Sequential:
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 10))
 
 
-RESIDUAL = {"resnet20": (16, 3, 3, 128), "resnet18": (64, 2, 4, 32)}  # width, blocks, stages, batch
+class Bottleneck(nn.Module):
+    def __init__(self, channels: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, width, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, stride, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv3 = nn.Conv2d(width, 4 * width, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(4 * width)
+        self.downsample = nn.Identity()
+        if stride != 1 or channels != 4 * width:
+            project = nn.Conv2d(channels, 4 * width, 1, stride, bias=False)
+            self.downsample = nn.Sequential(project, nn.BatchNorm2d(4 * width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        y = F.relu(self.bn2(self.conv2(y)), inplace=True)
+        return F.relu(self.bn3(self.conv3(y)) + self.downsample(x), inplace=True)
+
+
+def resnet50() -> nn.Sequential:
+    layers: list[nn.Module] = [nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(inplace=True)]
+    layers.append(nn.MaxPool2d(3, 2, 1))
+    channels = 64
+    for stage, blocks in enumerate((3, 4, 6, 3)):
+        for block in range(blocks):
+            layers.append(Bottleneck(channels, 64 << stage, 2 if stage > 0 and block == 0 else 1))
+            channels = 256 << stage
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 1000))
+
+
+def vgg16() -> nn.Sequential:
+    """Without dropout, whose random numbers differ."""
+    layers: list[nn.Module] = []
+    channels = 3
+    for filters, count in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):
+        for _ in range(count):
+            layers += [nn.Conv2d(channels, filters, 3, padding=1), nn.ReLU(inplace=True)]
+            channels = filters
+        layers.append(nn.MaxPool2d(2))
+    hidden = [nn.Linear(512 * 49, 4096), nn.ReLU(inplace=True), nn.Linear(4096, 4096), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers, nn.Flatten(), *hidden, nn.Linear(4096, 1000))
+
+
+# network, batch, side of the pictures, classes
+PICTURES = {
+    "resnet20": (lambda: resnet(16, 3, 3), 128, 32, 10),
+    "resnet18": (lambda: resnet(64, 2, 4), 32, 32, 10),
+    "resnet50": (resnet50, 16, 224, 1000),
+    "vgg16": (vgg16, 8, 224, 1000),
+}
 
 
 def made_up(shape: torch.Size, k: int, scale: float) -> Tensor:
@@ -79,9 +132,9 @@ def made_up(shape: torch.Size, k: int, scale: float) -> Tensor:
     return (scale * (2 * (turn - turn.floor()) - 1)).float().reshape(shape)
 
 
-def make_residual(name: str) -> tuple[nn.Module, Tensor, Tensor]:
-    width, blocks, stages, batch = RESIDUAL[name]
-    model = resnet(width, blocks, stages)
+def make_convolutional(name: str) -> tuple[nn.Module, Tensor, Tensor]:
+    make, batch, side, classes = PICTURES[name]
+    model = make()
     with torch.no_grad():
         for k, (key, parameter) in enumerate(model.named_parameters()):
             if parameter.dim() > 1:
@@ -89,7 +142,7 @@ def make_residual(name: str) -> tuple[nn.Module, Tensor, Tensor]:
                 parameter.copy_(made_up(parameter.shape, k, math.sqrt(6 / fan_in)))
             elif not key.endswith("weight"):
                 parameter.zero_()
-    return model, made_up(torch.Size([batch, 3, 32, 32]), 1000, 1.0), torch.arange(batch) % 10
+    return model, made_up(torch.Size([batch, 3, side, side]), 1000, 1.0), torch.arange(batch) % classes
 
 
 def load(name: str, path: Path) -> tuple[nn.Module, Tensor, Tensor]:
@@ -107,16 +160,17 @@ def load(name: str, path: Path) -> tuple[nn.Module, Tensor, Tensor]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("model", choices=["mlp", "lenet5", *RESIDUAL])
+    parser.add_argument("model", choices=["mlp", "lenet5", *PICTURES])
     parser.add_argument("--mode", choices=["eager", "channels_last", "compile"], default="eager")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--weights", type=Path, default=REFERENCE)
+    parser.add_argument("--warm-up", type=int, help="steps before `ready` beside the first")
     arguments = parser.parse_args()
 
     torch.set_num_threads(arguments.threads)
     torch.set_flush_denormal(True)
-    residual = arguments.model in RESIDUAL
-    model, images, labels = make_residual(arguments.model) if residual else load(arguments.model, arguments.weights)
+    made = arguments.model in PICTURES
+    model, images, labels = make_convolutional(arguments.model) if made else load(arguments.model, arguments.weights)
     if arguments.model == "mlp":
         images = images.flatten(1)
         optimiser = torch.optim.SGD(model.parameters(), lr=0.05, fused=True)
@@ -125,7 +179,7 @@ def main() -> None:
     if arguments.mode == "channels_last" and images.dim() == 4:
         model = model.to(memory_format=torch.channels_last)
         images = images.contiguous(memory_format=torch.channels_last)
-    if residual:
+    if made:
         batches = [(images, labels)]
     else:
         period = len(images) // math.gcd(BATCH, len(images))
@@ -152,7 +206,9 @@ def main() -> None:
         return loss
 
     first = run(1).item()
-    run(2 if residual else 30)
+    warm_up = arguments.warm_up if arguments.warm_up is not None else 2 if made else 30
+    if warm_up > 0:
+        run(warm_up)
     print(f"ready {first:.8f}", flush=True)
     for line in sys.stdin:
         match line.split():
@@ -160,6 +216,8 @@ def main() -> None:
                 start = time.perf_counter()
                 run(int(count))
                 print(f"{(time.perf_counter() - start) / int(count):.9f}", flush=True)
+            case ["memory"]:
+                print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, flush=True)
             case ["quit"]:
                 break
             case _:

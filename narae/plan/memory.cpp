@@ -20,7 +20,7 @@ void require_countable(std::size_t total) {
   if (total > most_bytes) throw Error("memory: the plan needs more than 2^62 bytes");
 }
 
-// Beyond this many blocks the quadratic search gives way to one sweep through time with a free list.
+// At most this many blocks are placed by the quadratic search.
 constexpr std::size_t exhaustive_limit = 6000;
 
 Placement place_by_size(std::span<const Lifetime> lifetimes) {
@@ -81,10 +81,33 @@ Placement place_by_time(std::span<const Lifetime> lifetimes) {
   return result;
 }
 
+// The largest blocks by size; above them the others, which are small beside them, by time.
+Placement place_in_two(std::span<const Lifetime> lifetimes) {
+  std::vector<std::size_t> order(lifetimes.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return lifetimes[a].bytes > lifetimes[b].bytes; });
+  Placement result{std::vector<std::size_t>(lifetimes.size(), 0), 0};
+  const auto place_part = [&](std::size_t begin, std::size_t end, auto place) {
+    std::vector<Lifetime> part;
+    for (std::size_t i = begin; i < end; ++i) part.push_back(lifetimes[order[i]]);
+    const Placement placed = place(part);
+    for (std::size_t i = begin; i < end; ++i) result.offsets[order[i]] = result.total + placed.offsets[i - begin];
+    result.total += placed.total;
+    require_countable(result.total);
+  };
+  place_part(0, exhaustive_limit, place_by_size);
+  place_part(exhaustive_limit, order.size(), place_by_time);
+  return result;
+}
+
 }  // namespace
 
 Placement place(std::span<const Lifetime> lifetimes) {
-  return lifetimes.size() <= exhaustive_limit ? place_by_size(lifetimes) : place_by_time(lifetimes);
+  if (lifetimes.size() <= exhaustive_limit) return place_by_size(lifetimes);
+  Placement in_two = place_in_two(lifetimes);
+  Placement by_time = place_by_time(lifetimes);
+  return in_two.total < by_time.total ? in_two : by_time;
 }
 
 }  // namespace narae::plan

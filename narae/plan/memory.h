@@ -19,7 +19,8 @@ struct Placement {
 };
 
 /// Offsets in one arena such that blocks alive at the same time don't overlap: largest first, each at the lowest
-/// offset that is free for the whole of its life.
+/// offset that is free for the whole of its life. Of thousands of blocks only the largest are placed like that, which
+/// takes quadratic time, and the others in one sweep through time.
 [[nodiscard]] Placement place(std::span<const Lifetime> lifetimes);
 
 }  // namespace narae::plan

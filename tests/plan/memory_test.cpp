@@ -73,6 +73,18 @@ TEST(Memory, RandomLifetimesDoNotOverlapAndStayNearTheirPeak) {
   }
 }
 
+// Ever larger blocks, one at a time: the sweep, which reuses blocks whole, would find room for none of them.
+TEST(Memory, LargeBlocksArePlacedWellAmongThousandsOfSmallOnes) {
+  std::vector<Lifetime> lifetimes;
+  for (int t = 0; t < 5000; ++t) {
+    lifetimes.push_back({t, t, static_cast<std::size_t>(1'000'000 + 64 * t)});
+    lifetimes.push_back({t, t + 1, 64});
+  }
+  const Placement p = place(lifetimes);
+  expect_no_overlap(lifetimes, p);
+  EXPECT_LE(p.total, 2U * 1'320'000U);
+}
+
 TEST(Memory, NothingNeedsNothing) {
   EXPECT_EQ(place({}).total, 0U);
   const std::vector<Lifetime> empty = {{0, 3, 0}};
