@@ -85,8 +85,9 @@ std::unique_ptr<TrainStep> made_up_step(std::shared_ptr<nn::Module> model, std::
 }
 
 std::unique_ptr<TrainStep> photograph_step(const std::string& name, Options options, std::int64_t size) {
-  return made_up_step(models::make_model({.name = name, .options = std::move(options), .input = {3, 224, 224}}), size,
-                      224, 1000);
+  return made_up_step(
+      models::make_model({.name = name, .options = std::move(options), .input = {3, 224, 224}, .num_classes = 1000}),
+      size, 224, 1000);
 }
 
 Job job(std::string name, std::string description, int warm_up, std::function<std::unique_ptr<TrainStep>()> make) {
