@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <cstddef>
+#include <cstdio>
+#include <cstdlib>
 #include <functional>
 #include <string>
 #include <thread>
@@ -51,20 +53,29 @@ const std::byte* scratch_of(
   return found;
 }
 
-TEST(Execution, TheSmallestArenaThatIsLargeEnoughIsTaken) {
+// What went wrong with the arenas of this process, which has none yet; "" for nothing.
+std::string wrong_arenas() {
   constexpr std::int64_t little = 1 << 20;
   constexpr std::int64_t much = 64 << 20;
   const std::byte* large = nullptr;
   // Two executions at the same time leave two arenas behind.
   const std::byte* small = scratch_of(little, [&] { std::thread([&] { large = scratch_of(much); }).join(); });
-  ASSERT_NE(small, nullptr);
-  ASSERT_NE(large, nullptr);
-  EXPECT_NE(small, large);
-  // The one that was given back last is not the one that is taken, whichever that is.
-  EXPECT_EQ(scratch_of(much), large);
-  EXPECT_EQ(scratch_of(little), small);
-  EXPECT_EQ(scratch_of(little), small);
-  EXPECT_EQ(scratch_of(much), large);
+  if (small == nullptr || large == nullptr || small == large) return "two executions share an arena";
+  // Whichever was given back last: the one that fits is taken.
+  if (scratch_of(much) != large) return "another arena than the large one holds much";
+  for (int i = 0; i < 2; ++i)
+    if (scratch_of(little) != small) return "little is not held by the small arena";
+  return scratch_of(much) == large ? "" : "the large arena is not taken again";
+}
+
+TEST(Execution, TheSmallestArenaThatIsLargeEnoughIsTaken) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");  // in a process of its own: the tests before this one left arenas
+  const auto check = [] {
+    const std::string wrong = wrong_arenas();
+    std::fprintf(stderr, "arenas: %s.\n", wrong.c_str());
+    std::_Exit(wrong.empty() ? 0 : 1);
+  };
+  EXPECT_EXIT(check(), testing::ExitedWithCode(0), "arenas: .");
 }
 
 TEST(Execution, ASecondResultThatCannotBeCountedIsAnError) {
