@@ -114,19 +114,26 @@ void parallel_ranges(std::int64_t total, std::int64_t grain, std::int64_t most_r
     body.call(body.object, 0, total, 0);
     return;
   }
-  static std::once_flag parked;
-  std::call_once(parked, park_second_team);
   const std::int64_t chunk = (total + threads - 1) / threads;
   const FlushDenormals scope;  // the calling thread takes part, and goes back to what it was
   FirstException failure;
-#pragma omp parallel num_threads(threads)
-  {
-    flush_denormals();
-    // OpenMP may grant a smaller team (OMP_THREAD_LIMIT, OMP_DYNAMIC): its threads share the ranges out.
-    for (int t = omp_get_thread_num(); t < threads; t += omp_get_num_threads()) {
+  // OpenMP may grant a smaller team (OMP_THREAD_LIMIT, OMP_DYNAMIC): its threads share the ranges out.
+  const auto share_of = [&](int thread, int team) {
+    for (int t = thread; t < threads; t += team) {
       const std::int64_t begin = std::min(total, chunk * t);
       const std::int64_t end = std::min(total, begin + chunk);
       if (begin < end) failure.guard(begin, [&] { body.call(body.object, begin, end, t); });
+    }
+  };
+  if (omp_get_thread_limit() == 1) {  // libgomp would fetch memory for a team of one each time
+    share_of(0, 1);
+  } else {
+    static std::once_flag parked;
+    std::call_once(parked, park_second_team);
+#pragma omp parallel num_threads(threads)
+    {
+      flush_denormals();
+      share_of(omp_get_thread_num(), omp_get_num_threads());
     }
   }
   failure.rethrow();

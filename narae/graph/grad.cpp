@@ -264,11 +264,7 @@ class Reverse {
         std::find(through.begin(), through.end(), variable) != through.end()) {
       return true;
     }
-    const std::uint64_t id = variable != nullptr ? variable->id : wanted_[w].node()->sequence;
-    const Origins& origins = node.extra->origins;
-    if (std::find(origins.ids.begin(), origins.ids.end(), id) != origins.ids.end()) return true;
-    const bool trainable = variable != nullptr && variable->trainable;
-    return origins.more && !trainable && id < node.sequence;
+    return detail::came_from(node.extra->origins, node, *wanted_[w].node());
   }
 
   [[noreturn]] static void fail_dropped(const Node* node) {

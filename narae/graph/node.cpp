@@ -10,6 +10,7 @@
 #include "narae/core/error.h"
 #include "narae/graph/leaves.h"
 #include "narae/graph/module_path.h"
+#include "narae/graph/origins.h"
 #include "narae/graph/variable.h"
 
 namespace narae {
@@ -152,9 +153,11 @@ void free_all(Node* dead) {
     detail::forget_projection(node);
     for (Node* input : node->inputs()) release_into(dead, input);
     if (node->extra != nullptr) detail::release_extra(node);
+    if (node->is_origin) detail::forget_origin(node->sequence);
     if (node->variable != nullptr) {
       if (node->op == &variable_op) {
         node->variable->alive = false;
+        detail::forget_origin(node->sequence);
         if (Node* current = std::exchange(node->variable->current, nullptr)) release_into(dead, current);
       }
       detail::release(node->variable);

@@ -27,6 +27,7 @@ struct Node {
   bool backward = false;        ///< written by a reverse sweep, or from what one wrote
   bool differentiated = false;  ///< its gradient has been asked for
   bool ran = false;             ///< some plan has computed it, whether or not the value was kept
+  bool is_origin = false;       ///< some computed value came from it (graph/origins.h)
   std::uint32_t input_count = 0;
   const Op* op = nullptr;
 

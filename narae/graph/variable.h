@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "narae/graph/node.h"
+#include "narae/graph/origins.h"
 
 namespace narae {
 
@@ -20,7 +21,8 @@ struct Variable {
   std::uint64_t id = 0;                      ///< sequence number of the handle
   std::string name;
   bool trainable = true;
-  bool alive = true;  ///< false once the last handle that names it is gone
+  bool alive = true;       ///< false once the last handle that names it is gone
+  bool is_origin = false;  ///< some computed value came from it (graph/origins.h)
   Node* current = nullptr;
   std::int64_t newest = 0;  ///< version number of `current`
   std::int64_t stored = 0;  ///< version that `storage` holds
@@ -34,15 +36,6 @@ struct Effect {
   Variable* variable;
   Node* version;  ///< not counted; alive while number > variable->stored and the variable is alive
   std::int64_t number;
-};
-
-/// What the value of a computed node came from: sequence numbers of data leaves, of variables that were not trainable
-/// and of nodes computed before it. When its recipe is dropped, nobody else knows any more.
-struct Origins {
-  static constexpr std::size_t most = 16;
-  std::vector<std::uint64_t> ids;
-  bool known = false;  ///< false for what was computed inside NoGrad
-  bool more = false;   ///< there were more: anything older than the node may be one
 };
 
 /// The rare parts of a node.

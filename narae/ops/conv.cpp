@@ -25,6 +25,18 @@ void require_types(const char* op, std::span<const Node* const> inputs) {
   }
 }
 
+// Stride, dilation and padding of axis i are such that extents can be computed from them.
+void require_sizes(const char* op, const Shape& x, const Shape& w, const Conv2dAttributes& a, int i) {
+  if (a.stride[i] < 1 || a.dilation[i] < 1 || a.padding[i] < 0) {
+    fail(op, x, w, "stride and dilation must be at least 1, padding at least 0");
+  }
+  rules::require_small(op, "a stride of", a.stride[i]);
+  rules::require_small(op, "a dilation of", a.dilation[i]);
+  rules::require_small(op, "a padding of", a.padding[i]);
+  rules::require_small(op, "an extent of x of", x[i + 2]);
+  rules::require_small(op, "a kernel of", w[i + 2]);
+}
+
 // The output of a convolution of x with w; checks everything.
 Shape output_shape(const char* op, const Shape& x, const Shape& w, const Conv2dAttributes& a) {
   if (x.rank() != 4 || w.rank() != 4) {
@@ -40,9 +52,7 @@ Shape output_shape(const char* op, const Shape& x, const Shape& w, const Conv2dA
   }
   Shape result{x[0], w[0], 0, 0};
   for (int i = 0; i < 2; ++i) {
-    if (a.stride[i] < 1 || a.dilation[i] < 1 || a.padding[i] < 0) {
-      fail(op, x, w, "stride and dilation must be at least 1, padding at least 0");
-    }
+    require_sizes(op, x, w, a, i);
     const std::int64_t reach = a.dilation[i] * (w[i + 2] - 1) + 1;
     const std::int64_t room = x[i + 2] + 2 * a.padding[i] - reach;
     if (w[i + 2] < 1 || room < 0) {
@@ -197,9 +207,7 @@ Shape transposed_shape(const Shape& x, const Shape& w, const Conv2dAttributes& a
   Shape result{x[0], w[1] * a.groups, 0, 0};
   for (int i = 0; i < 2; ++i) {
     const std::int64_t extra = i == 0 ? output_padding.height : output_padding.width;
-    if (a.stride[i] < 1 || a.dilation[i] < 1 || a.padding[i] < 0) {
-      fail(op, x, w, "stride and dilation must be at least 1, padding at least 0");
-    }
+    require_sizes(op, x, w, a, i);
     if (extra < 0 || extra >= a.stride[i]) {
       fail(op, x, w,
            "an output padding of " + std::to_string(extra) + " is not between 0 and the stride, " +

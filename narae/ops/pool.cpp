@@ -6,6 +6,7 @@
 
 #include "narae/graph/attributes.h"
 #include "narae/ops/reduce.h"
+#include "narae/ops/rules.h"
 #include "narae/ops/view.h"
 
 namespace narae {
@@ -44,6 +45,9 @@ Shape pooled_shape(const char* op, const Shape& x, const Pool2dAttributes& a) {
                   to_string(Shape{a.kernel[0], a.kernel[1]}) + ": " + why);
     };
     if (a.kernel[i] < 1 || a.stride[i] < 1) fail("kernel and stride must be at least 1");
+    rules::require_small(op, "a kernel of", a.kernel[i]);
+    rules::require_small(op, "a stride of", a.stride[i]);
+    rules::require_small(op, "a padding of", a.padding[i]);
     if (a.padding[i] < 0 || 2 * a.padding[i] > a.kernel[i]) {
       fail("a padding of " + std::to_string(a.padding[i]) + " is not between 0 and half the kernel");
     }

@@ -84,6 +84,12 @@ void require_one_shape(std::string_view op, std::span<const Node* const> inputs)
   }
 }
 
+void require_small(std::string_view op, std::string_view what, std::int64_t size) {
+  if (size <= std::numeric_limits<std::int32_t>::max()) return;
+  throw Error(std::string(op) + ": " + std::string(what) + " " + std::to_string(size) +
+              " is too large; below 2^31 is needed");
+}
+
 void require_scalar(std::string_view op, const Node& x, DType dtype, int argument) {
   if (x.shape.rank() == 0 && x.dtype == dtype) return;
   throw Error(std::string(op) + ": argument " + std::to_string(argument) + " is " + text_of(x.dtype) + " " +

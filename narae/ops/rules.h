@@ -42,6 +42,9 @@ void require_types(std::string_view op, Types types, const Node& x, int argument
 void require_one_type(std::string_view op, std::span<const Node* const> inputs, int first = 1);
 /// Throws Error naming both shapes unless all arguments have one shape.
 void require_one_shape(std::string_view op, std::span<const Node* const> inputs);
+/// Throws Error naming operator and quantity for a size of 2^31 or more: sums and products of two such sizes are
+/// counted exactly. For strides, paddings, margins and the extents that they are added to or multiplied with.
+void require_small(std::string_view op, std::string_view what, std::int64_t size);
 /// Throws Error unless the argument is a scalar of type `dtype`.
 void require_scalar(std::string_view op, const Node& x, DType dtype, int argument);
 

@@ -78,9 +78,9 @@ void transpose_gradient(const GradientCase& at, std::span<Tensor> out) {
   out[0] = transpose(at.cotangents[0], inverse);
 }
 
-// Elements of an axis that `length` steps cover.
-std::int64_t reach(std::int64_t length, std::int64_t step) {
-  return length == 0 ? 0 : (length - 1) * step + 1;
+// Whether `length` elements with this step lie within an axis.
+bool lies_within(std::int64_t length, std::int64_t step, std::int64_t extent) {
+  return length == 0 || (extent > 0 && length - 1 <= (extent - 1) / step);
 }
 
 Signature infer_slice(Inputs inputs, Attributes words, int) {
@@ -88,7 +88,7 @@ Signature infer_slice(Inputs inputs, Attributes words, int) {
   Shape shape = inputs[0]->shape;
   rules::require_scalar("slice", *inputs[1], DType::i64, 2);
   const int axis = normalize_axis(a.axis, shape.rank(), "slice");
-  if (a.step < 1 || a.length < 0 || a.length > shape[axis] || reach(a.length, a.step) > shape[axis]) {
+  if (a.step < 1 || a.length < 0 || !lies_within(a.length, a.step, shape[axis])) {
     fail("slice", shape,
          "axis " + std::to_string(axis) + " does not hold " + std::to_string(a.length) + " elements with step " +
              std::to_string(a.step));
@@ -111,7 +111,7 @@ Signature infer_slice_scatter(Inputs inputs, Attributes words, int) {
   Shape shape = inputs[0]->shape;
   rules::require_scalar("slice_scatter", *inputs[1], DType::i64, 2);
   const int axis = normalize_axis(a.axis, shape.rank(), "slice_scatter");
-  if (a.step < 1 || full_length < shape[axis] || reach(shape[axis], a.step) > full_length) {
+  if (a.step < 1 || full_length < 0 || !lies_within(shape[axis], a.step, full_length)) {
     fail("slice_scatter", shape,
          "an axis of extent " + std::to_string(full_length) + " does not hold it with step " + std::to_string(a.step));
   }
@@ -134,6 +134,8 @@ Signature infer_concat(Inputs inputs, Attributes words, int) {
     Shape other = inputs[k]->shape;
     if (other.rank() == shape.rank()) {
       length += other[axis];
+      if (length > Shape::max_count)
+        fail("concat", shape, "with the others it has more than 2^59 elements along its axis");
       other.set(axis, shape[axis]);
     }
     if (!(other == shape)) {
@@ -166,6 +168,7 @@ Signature infer_pad(Inputs inputs, Attributes margins, int) {
   rules::require_scalar("pad", *inputs[1], inputs[0]->dtype, 2);
   for (int i = 0; i < shape.rank(); ++i) {
     const auto k = static_cast<std::size_t>(i) * 2;
+    rules::require_small("pad", "a margin of", std::max(margins[k], margins[k + 1]));
     shape.set(i, shape[i] + margins[k] + margins[k + 1]);
   }
   return {inputs[0]->dtype, Shape(shape.dims())};
@@ -284,7 +287,7 @@ Tensor slice(const Tensor& x, std::int64_t axis, std::int64_t start, std::int64_
   if (first < 0 || first > extent) {
     fail("slice", x.shape(), "start " + std::to_string(start) + " is outside axis " + std::to_string(at));
   }
-  const std::int64_t length = std::max<std::int64_t>(0, (last - first + step - 1) / step);
+  const std::int64_t length = last <= first ? 0 : (last - first - 1) / step + 1;
   return dynamic_slice(x, at, scalar_integer(first), length, step);
 }
 

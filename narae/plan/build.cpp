@@ -430,7 +430,7 @@ std::vector<std::vector<int>> arguments_of_outputs(const Program& program) {
 
 std::shared_ptr<const Plan> build_plan(Program program, const PlanOptions& options) {
   std::vector<std::vector<int>> output_arguments = arguments_of_outputs(program);
-  std::vector<std::vector<int>> output_sources = std::move(program.output_sources);
+  std::vector<std::vector<Source>> output_sources = std::move(program.output_sources);
 #ifndef NDEBUG
   verify(program, "capture");
 #endif

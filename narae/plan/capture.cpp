@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <bit>
-#include <limits>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -203,22 +203,29 @@ Value value_of(const Node* node) {
   return value;
 }
 
-// For each output, the arguments and other outputs that gradients flow into from it without passing another one.
-std::vector<std::vector<int>> sources_of_outputs(const Capture& c) {
-  constexpr int inside = std::numeric_limits<int>::min();
-  std::vector<int> number(c.order.size(), inside);  // arguments and outputs, as they are named in the result
+// Whether an argument is a leaf of the recipe, and not the storage of a variable that is only written.
+bool is_read(const Capture& c, const Node* argument) {
+  return argument->index < c.order.size() && c.order[argument->index] == argument;
+}
+
+// For each output, what gradients flow into from it without passing another one.
+std::vector<std::vector<Source>> sources_of_outputs(const Capture& c) {
+  std::vector<std::optional<Source>> ends(c.order.size());
   for (std::size_t a = 0; a < c.arguments.size(); ++a) {
     const Node* leaf = c.arguments[a];
-    if (leaf->index < c.order.size() && c.order[leaf->index] == leaf) number[leaf->index] = static_cast<int>(a);
+    if (is_read(c, leaf)) ends[leaf->index] = {Source::Kind::argument, static_cast<int>(a)};
   }
-  for (std::size_t o = 0; o < c.outputs.size(); ++o) number[c.outputs[o]->index] = -1 - static_cast<int>(o);
-  std::vector<std::vector<int>> result;
+  for (const Node* version : c.versions)
+    ends[version->index] = {Source::Kind::pending, static_cast<int>(version->variable->slot)};
+  for (std::size_t o = 0; o < c.outputs.size(); ++o)
+    ends[c.outputs[o]->index] = {Source::Kind::output, static_cast<int>(o)};
+  std::vector<std::vector<Source>> result;
   std::vector<std::size_t> seen(c.order.size(), c.outputs.size());
   std::vector<Node*> stack;
   for (std::size_t o = 0; o < c.outputs.size(); ++o) {
     auto& found = result.emplace_back();
     const auto push_inputs = [&](Node* node) {
-      if (node->op->stops_gradient || node->op == &version_op) return;
+      if (node->op->stops_gradient) return;
       for (Node* input : node->inputs())
         if (std::exchange(seen[input->index], o) != o) stack.push_back(input);
     };
@@ -226,8 +233,8 @@ std::vector<std::vector<int>> sources_of_outputs(const Capture& c) {
     while (!stack.empty()) {
       Node* node = stack.back();
       stack.pop_back();
-      if (number[node->index] != inside)
-        found.push_back(number[node->index]);
+      if (ends[node->index])
+        found.push_back(*ends[node->index]);
       else
         push_inputs(node);
     }
@@ -275,9 +282,7 @@ Program to_program(const Capture& c, const detail::EvaluationRequest& request) {
     value.op = leaf->op == &version_op || leaf->op == &scalar_op ? leaf->op : &data_op;
     value.signature = {leaf->dtype, leaf->shape};
     value.argument = static_cast<int>(a);
-    if (leaf->index < c.order.size() && c.order[leaf->index] == leaf) {
-      value_of_index[leaf->index] = static_cast<int>(program.values.size());
-    }
+    if (is_read(c, leaf)) value_of_index[leaf->index] = static_cast<int>(program.values.size());
     program.values.push_back(std::move(value));
   }
   std::vector<Node*> written;

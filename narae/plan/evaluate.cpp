@@ -140,37 +140,21 @@ void add_dependencies(const Node* leaf, std::uint64_t stamp, std::vector<Variabl
     for (Variable* v : leaf->extra->depends_on) add(v);
 }
 
-void add_origin(Origins& origins, std::uint64_t id) {
-  if (std::find(origins.ids.begin(), origins.ids.end(), id) != origins.ids.end()) return;
-  if (origins.ids.size() == Origins::most)
-    origins.more = true;
-  else
-    origins.ids.push_back(id);
-}
-
-// A node that an output was computed from, and what that came from itself.
-void add_origins(Origins& origins, const Node& source) {
-  if (!is_floating(source.dtype) || source.op == &scalar_op) return;
-  if (source.op == &version_op) {
-    if (!source.variable->trainable) add_origin(origins, source.variable->id);
-    return;
-  }
-  add_origin(origins, source.sequence);
-  if (source.extra == nullptr) return;
-  for (const std::uint64_t id : source.extra->origins.ids) add_origin(origins, id);
-  origins.more = origins.more || source.extra->origins.more;
-}
-
-// Notes what a value came from, for the day when its recipe is gone.
+// Notes what a value came from, for the day when its recipe is gone. An update of a trainable variable detaches what
+// was computed from it; a version that was written before the value, and is stored with it, does not.
 void note_origins(const Plan& plan, const Capture& c, std::size_t output) {
   Node* node = c.outputs[output];
   if (!is_floating(node->dtype)) return;
   Origins& origins = detail::extra_of(node).origins;
-  origins.known = true;
-  for (const int source : plan.output_sources[output]) {
-    add_origins(origins, source >= 0 ? *c.arguments[static_cast<std::size_t>(source)]
-                                     : *c.outputs[static_cast<std::size_t>(-1 - source)]);
+  for (const Source& source : plan.output_sources[output]) {
+    const auto number = static_cast<std::size_t>(source.number);
+    Node* from = source.kind == Source::Kind::output ? c.outputs[number] : c.arguments[number];
+    if (from->op != &version_op)
+      detail::add_origin(origins, *from);
+    else if (!from->variable->trainable || source.kind == Source::Kind::pending)
+      detail::add_origin(origins, *from->variable);
   }
+  detail::close_origins(origins);
 }
 
 void hand_out(const Plan& plan, const Capture& c, const Execution& e, std::vector<Variable*>& dependencies) {

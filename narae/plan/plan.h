@@ -50,9 +50,9 @@ struct Plan {
   std::vector<int> stored_arguments;
   int guard_slot = -1;
   DType guard_type = DType::f32;
-  std::vector<std::vector<int>> output_arguments;  ///< arguments that each output depends on
-  std::vector<std::vector<int>> output_sources;    ///< see Program
-  std::string text;                                ///< the program, for NARAE_DEBUG=4
+  std::vector<std::vector<int>> output_arguments;   ///< arguments that each output depends on
+  std::vector<std::vector<Source>> output_sources;  ///< see Program
+  std::string text;                                 ///< the program, for NARAE_DEBUG=4
 };
 
 /// Runs the passes and binds kernels and memory.

@@ -49,6 +49,16 @@ struct Store {
   int value;
 };
 
+/// What the gradient of an output flows into next.
+struct Source {
+  enum class Kind : std::uint8_t {
+    argument,
+    output,
+    pending,  ///< a version of a variable that the plan computes itself; the number is that of the variable's argument
+  } kind;
+  int number;
+};
+
 /// A recipe as a list in an order in which it can be computed. Passes rewrite it; `values` never refer forward.
 struct Program {
   std::vector<Value> values;
@@ -56,9 +66,9 @@ struct Program {
   std::vector<int> outputs;  ///< values that are handed out
   std::vector<Store> stores;
   int guard = -1;  ///< value that decides whether the stores happen; -1: they do
-  /// What gradients of each output flow into next: arguments (their numbers) and other outputs (-1 - number). Set when
-  /// the program is made; passes leave it alone.
-  std::vector<std::vector<int>> output_sources;
+  /// What gradients of each output flow into next. Set when the program is made, and taken out of it before the first
+  /// pass: passes write the program anew, without it.
+  std::vector<std::vector<Source>> output_sources;
 
   [[nodiscard]] const Value& at(int v) const { return values[static_cast<std::size_t>(v)]; }
   [[nodiscard]] Value& at(int v) { return values[static_cast<std::size_t>(v)]; }

@@ -194,6 +194,18 @@ TEST(Evaluation, RunningStatisticsRunOnceInVersionOrder) {
   EXPECT_EQ(running.item(), 3.5 * 0.5 + 0.5);
 }
 
+TEST(Evaluation, AVersionThatDoesNotReadTheOneBefore) {
+  const Tensor r = variable(Tensor::of({1, 2}), {.name = "r", .trainable = false});
+  const Tensor x = Tensor::of({3, 4});
+  assign_with({}, r, x * 2.0);
+  EXPECT_EQ((r * 10.0).to_vector<float>(), (std::vector<float>{60, 80}));
+  EXPECT_EQ(r.to_vector<float>(), (std::vector<float>{6, 8}));
+  const Tensor y = x + 1.0;
+  assign_with(y, r, y * 0.0 + 7.0);
+  y.eval();
+  EXPECT_EQ(r.to_vector<float>(), (std::vector<float>{7, 7}));
+}
+
 TEST(Evaluation, ANonFiniteLossLeavesTheWeightsAlone) {
   const Net net;
   const std::vector<float> before = net.w1.to_vector<float>();

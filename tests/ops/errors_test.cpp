@@ -8,6 +8,8 @@
 namespace narae {
 namespace {
 
+constexpr std::int64_t one = 1;
+
 struct Mistake {
   const char* name;
   std::function<Tensor()> write;
@@ -196,6 +198,60 @@ const std::vector<Mistake>& mistakes() {
          return conv_transpose2d(zeros({1, 3, 5, 5}), zeros({3, 2, 3, 3}), zeros({3}));
        },
        {"conv_transpose2d", "(3,)", "2 filters"}},
+      {"conv2d_dilation",
+       [] {
+         return conv2d(zeros({1, 1, 5, 5}), zeros({1, 1, 5, 5}), {}, {.dilation = one << 62});
+       },
+       {"conv2d", "dilation", "4611686018427387904", "2^31"}},
+      {"conv2d_padding",
+       [] {
+         return conv2d(zeros({1, 1, 5, 5}), zeros({1, 1, 5, 5}), {}, {.padding = one << 62});
+       },
+       {"conv2d", "padding", "2^31"}},
+      {"conv2d_stride",
+       [] {
+         return conv2d(zeros({1, 1, 5, 5}), zeros({1, 1, 5, 5}), {}, {.stride = one << 31});
+       },
+       {"conv2d", "stride", "2^31"}},
+      {"conv2d_extent",
+       [] {
+         return conv2d(zeros({0, 1, one << 40, 1}), zeros({1, 1, 1, 1}));
+       },
+       {"conv2d", "extent", "2^31"}},
+      {"conv2d_kernel",
+       [] {
+         return conv2d(zeros({1, 1, 5, 5}), zeros({0, 1, 1, one << 40}));
+       },
+       {"conv2d", "kernel", "2^31"}},
+      {"conv_transpose2d_stride",
+       [] {
+         return conv_transpose2d(zeros({1, 1, 5, 5}), zeros({1, 1, 3, 3}), {}, {.stride = one << 62});
+       },
+       {"conv_transpose2d", "stride", "2^31"}},
+      {"max_pool2d_padding",
+       [] {
+         return max_pool2d(zeros({1, 1, 5, 5}), one << 62, {.padding = one << 61});
+       },
+       {"max_pool2d", "kernel", "2^31"}},
+      {"avg_pool2d_stride",
+       [] {
+         return avg_pool2d(zeros({1, 1, 5, 5}), 2, {.stride = one << 62, .ceil_mode = true});
+       },
+       {"avg_pool2d", "stride", "2^31"}},
+      {"pad_margin",
+       [] {
+         return pad(a, {one << 62, one << 62, 0, 0});
+       },
+       {"pad", "margin", "2^31"}},
+      {"dynamic_slice_step",
+       [] { return dynamic_slice(b, 1, scalar_integer(0), 3, one << 62); },
+       {"slice", "(2, 4)", "3 elements"}},
+      {"slice_scatter_step", [] { return slice_scatter(b, 1, scalar_integer(0), 9, one << 62); }, {"slice_scatter"}},
+      {"concat_too_many",
+       [] {
+         return concat(std::vector<Tensor>(32, zeros({one << 59, 0})), 0);
+       },
+       {"concat", "2^59"}},
       {"group_norm",
        [] {
          return group_norm(zeros({4, 3, 2}), 2, zeros({3}), zeros({3})).y;

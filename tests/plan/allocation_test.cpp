@@ -96,6 +96,7 @@ TEST(Allocations, TheExecutorCountsThem) {
 
 TEST(Allocations, ACachedStepOfTheMlpMakesNoneInTheExecutor) {
   if (!test::allocations_are_seen()) GTEST_SKIP() << "the sanitizer has an allocator of its own";
+  if (const std::string why = test::teams_are_made_anew(); !why.empty()) GTEST_SKIP() << why;
   for (const bool adam : {false, true}) {
     const Found found = in_training_steps("mlp", adam);
     EXPECT_EQ(found.executor, 0) << "in 20 steps, besides oneDNN's " << found.onednn << "; the last came from\n"
@@ -105,6 +106,7 @@ TEST(Allocations, ACachedStepOfTheMlpMakesNoneInTheExecutor) {
 
 TEST(Allocations, ACachedStepOfLeNet5MakesNoneInTheExecutor) {
   if (!test::allocations_are_seen()) GTEST_SKIP() << "the sanitizer has an allocator of its own";
+  if (const std::string why = test::teams_are_made_anew(); !why.empty()) GTEST_SKIP() << why;
   for (const bool adam : {false, true}) {
     const Found found = in_training_steps("lenet5", adam);
     EXPECT_EQ(found.executor, 0) << "in 20 steps, besides oneDNN's " << found.onednn << "; the last came from\n"

@@ -1,8 +1,23 @@
 #include "tests/plan/allocations.h"
 
+#include <omp.h>
+
 #include <cerrno>
 #include <cstddef>
 #include <cstdlib>
+
+#include "narae/core/threads.h"
+
+namespace narae::test {
+
+std::string teams_are_made_anew() {
+  if (omp_get_thread_limit() == 1) return "";  // loops are run without a team
+  if (omp_get_dynamic() != 0) return "OMP_DYNAMIC lets OpenMP grant fewer threads than asked for";
+  if (omp_get_thread_limit() < thread_count()) return "OMP_THREAD_LIMIT grants fewer threads than asked for";
+  return "";
+}
+
+}  // namespace narae::test
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 

@@ -8,6 +8,10 @@ namespace narae::test {
 /// False where the test program can't see the heap (under sanitizers, which have an allocator of their own).
 [[nodiscard]] bool allocations_are_seen();
 
+/// Why libgomp may fetch memory for each parallel loop, "" when it keeps its threads from one to the next: where it may
+/// grant fewer threads than asked for, it makes a team anew.
+[[nodiscard]] std::string teams_are_made_anew();
+
 /// While it lives, every heap allocation of the process is seen, in all threads: malloc and its relatives, and with
 /// them operator new, are replaced in the test program. Those that oneDNN makes inside a call are counted apart: they
 /// are not ours to avoid. One at a time.
