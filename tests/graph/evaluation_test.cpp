@@ -177,7 +177,7 @@ TEST(Evaluation, RunningStatisticsRunOnceInVersionOrder) {
   const Tensor gain = variable(Tensor::of({1}, {1, 1}), {.name = "gain"});
   const auto normalise = [&](const Tensor& x) {
     const Tensor centre = mean(x, 0, {.keep = true});
-    const Tensor y = (x - centre) * gain;
+    Tensor y = (x - centre) * gain;
     assign_with(y, running, running * 0.5 + centre * 0.5);
     return y;
   };
