@@ -1,6 +1,5 @@
 #include "narae/train/progress.h"
 
-#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <pty.h>
 #include <unistd.h>
@@ -57,12 +56,12 @@ std::string shown(bool terminal, const ProgressOptions& given = {}) {
     progress.step(5, 0.25);
     progress.line("a line");
   }
-  fcntl(ends[0], F_SETFL, O_NONBLOCK);
-  std::string text(4096, '\0');
-  const ssize_t got = read(ends[0], text.data(), text.size());
-  text.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
+  close(ends[1]);  // what was written can still be read; then there is an end
+  std::string text;
+  char piece[4096];
+  for (ssize_t got = 0; (got = read(ends[0], piece, sizeof piece)) > 0;)
+    text.append(piece, static_cast<std::size_t>(got));
   close(ends[0]);
-  close(ends[1]);
   return text;
 }
 
