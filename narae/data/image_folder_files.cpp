@@ -232,7 +232,7 @@ LabelledPicture PictureStore::read_kept(std::int64_t i) const {
 }
 
 std::shared_ptr<PictureStore> PictureStore::sound_ones() const {
-  const std::shared_ptr<PictureStore> result(new PictureStore);
+  std::shared_ptr<PictureStore> result(new PictureStore);
   for (std::size_t i = 0; i < entries_.size(); ++i) {
     if (!damaged_[i]) result->entries_.push_back(entries_[i]);
   }
