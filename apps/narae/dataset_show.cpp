@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
+#include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -196,7 +198,8 @@ struct NamedSplit {
 
 // Those that have samples.
 std::vector<NamedSplit> splits_of(const Splits& splits) {
-  std::vector<NamedSplit> result{{"train", splits.train}};
+  std::vector<NamedSplit> result;
+  if (splits.train.size() > 0) result.push_back({"train", splits.train});
   if (splits.validation.size() > 0) result.push_back({"validation", splits.validation});
   if (splits.test.size() > 0) result.push_back({"test", splits.test});
   return result;
@@ -281,7 +284,6 @@ void print_facts(const Splits& splits, const Dataset& shown) {
 
 void save_picture(const Arguments& arguments, const Dataset& shown) {
   const std::int64_t count = std::min(arguments.count, shown.size());
-  if (count == 0) throw Error("dataset '" + arguments.name + "' has no samples in its split " + arguments.split);
   const Field& image = shown.fields[field_index(shown, "image")];
   const std::string title = fmt::format("{}, {}: {} of {}", shown.name, arguments.split, count, shown.size());
   if (holds_pictures(image) && arguments.augments) {
@@ -303,14 +305,25 @@ void save_picture(const Arguments& arguments, const Dataset& shown) {
   }
 }
 
+// The splits that can be shown: "train or test".
+std::string choices_of(const Splits& splits) {
+  std::string text;
+  for (const NamedSplit& split : splits_of(splits)) text += (text.empty() ? "" : " or ") + std::string(split.name);
+  return text.empty() ? "another number of samples: there are none" : text;
+}
+
 void show_dataset(const Arguments& arguments) {
+  if (!arguments.save.empty() && std::filesystem::path(arguments.save).extension() != ".png") {
+    throw UsageError("--save: '" + arguments.save + "' must end in .png: samples are drawn as a picture");
+  }
   const Split split = split_from(arguments.split);
   const Splits splits = open_splits(
       arguments.name, {.size = arguments.size, .strict = arguments.strict, .max_pixels = arguments.max_pixels});
   const Dataset& shown = split == Split::train ? splits.train : split == Split::test ? splits.test : splits.validation;
-  if (split == Split::validation && shown.size() == 0) {
-    throw UsageError("--split: '" + arguments.name +
-                     "' has no validation samples of its own, a run chooses them; give train or test");
+  if (shown.size() == 0) {
+    throw UsageError("--split: '" + arguments.name + "' has no " + std::string(name_of(split)) + " samples" +
+                     (split == Split::validation ? " of its own, a run chooses them" : "") + "; give " +
+                     choices_of(splits));
   }
   if (!arguments.save.empty()) save_picture(arguments, shown);
   if (arguments.json) {
@@ -348,10 +361,11 @@ CLI::App* add_dataset_show(CLI::App& datasets) {
                              ->needs(save);
   show->add_option("--seed", arguments->seed, "Of the augmentation")
       ->type_name("N")
-      ->check(CLI::NonNegativeNumber)
+      ->check(CLI::Range(std::int64_t{0}, std::numeric_limits<std::int64_t>::max()))
       ->needs(augment)
       ->capture_default_str();
-  show->add_option("--size", arguments->size, "Pictures become N x N; 0: their own size")
+  show->add_option("--size", arguments->size,
+                   "Pictures become N x N; 0: they stay as they are, or become 224 x 224 where they differ")
       ->type_name("N")
       ->check(CLI::Range(std::int64_t{0}, std::int64_t{4096}))
       ->capture_default_str();

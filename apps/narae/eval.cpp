@@ -81,6 +81,13 @@ void require_alike(const Judged& first, const Judged& other, Split split) {
   }
 }
 
+// A run that is averaged with itself counts twice, which nobody means.
+void require_another(const std::vector<Judged>& judged, const fs::path& run) {
+  for (const Judged& other : judged) {
+    if (fs::equivalent(other.run, run)) throw UsageError(run.string() + " is given twice; name each run once");
+  }
+}
+
 Report judge(const Arguments& arguments) {
   Report report{.judged = {},
                 .split = split_from(arguments.split),
@@ -89,6 +96,7 @@ Report judge(const Arguments& arguments) {
                 .top = arguments.top};
   for (const std::string& name : arguments.runs) {
     Judged next{.run = find_run(name), .recipe = {}, .model = {}};
+    require_another(report.judged, next.run);
     next.recipe = load_recipe(next.run.string());
     if (!arguments.data.empty()) next.recipe.data.name = arguments.data;
     if (arguments.strict) next.recipe.data.strict = true;
@@ -172,7 +180,7 @@ std::string to_text(const Report& report) {
   if (report.top > 0) {
     text += fmt::format("  top {} {:.2f} %", report.top, 100 * report.top_share);
   }
-  text += fmt::format("  loss {:.4f}  ({} {} samples of {}, {} weights)\n", scores.loss, scores.samples,
+  text += fmt::format("  loss {}  ({} {} samples of {}, {} weights)\n", loss_text(scores.loss), scores.samples,
                       name_of(report.split), report.judged.front().recipe.data.name, report.weights);
   if (report.skipped > 0) {
     text +=

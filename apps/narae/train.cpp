@@ -132,13 +132,22 @@ void warn_of_edits(const Recipe& file, const Recipe& run, const fs::path& folder
 std::optional<fs::path> run_to_resume(const Arguments& arguments, const Request& request) {
   if (!arguments.resume) return std::nullopt;
   if (!arguments.resumed_run.empty()) {
+    if (arguments.named) {
+      throw UsageError("--name: '" + arguments.resumed_run +
+                       "' goes on under its own name; leave --name out, or give " +
+                       "the recipe instead of the run: narae train RECIPE --resume --name " + arguments.name);
+    }
     if (is_folder(arguments.resumed_run)) return fs::path(arguments.resumed_run);
     return find_run(arguments.resumed_run, arguments.project);
   }
   if (!request.recipe) {
     throw UsageError("--resume: which run? Give its folder (narae train --resume runs/...) or its recipe");
   }
-  return newest_run(arguments.project, load_recipe(*request.recipe).name, arguments.name);
+  const std::string recipe = load_recipe(*request.recipe).name;
+  if (!arguments.named) {
+    if (auto run = newest_checkpointed_run(arguments.project, recipe)) return run;
+  }
+  return newest_run(arguments.project, recipe, arguments.name);
 }
 
 Recipe recipe_of(const Request& request, const std::optional<fs::path>& run) {
@@ -217,7 +226,9 @@ Json to_json(const RangeTest& test, const std::string& folder) {
 
 std::string to_text(const RangeTest& test, const std::string& folder) {
   if (test.suggestion == 0) {
-    return folder + "  the loss never fell: no learning rate to suggest; more --find-lr-steps may show one\n";
+    return folder +
+           "  no learning rate to suggest: the loss never fell by more than it differs from batch to batch; more "
+           "--find-lr-steps or a larger --batch-size may show a fall\n";
   }
   return fmt::format("{}  learning rate {:.2g} (the loss falls fastest there; it is lowest at {:.2g}{})\n", folder,
                      test.suggestion, test.lowest_loss_at,
@@ -225,6 +236,10 @@ std::string to_text(const RangeTest& test, const std::string& folder) {
 }
 
 void find_lr(const Arguments& arguments, const Recipe& recipe, const ProgressOptions& progress, Outcome& outcome) {
+  const RangeTestFolder target{.project = arguments.project,
+                               .name = arguments.named ? arguments.name : RangeTestFolder{}.name,
+                               .exist_ok = arguments.exist_ok};
+  check(target, recipe);
   const RangeTest test = find_learning_rate(
       recipe,
       {.steps = arguments.find_lr_steps, .progress = progress, .interrupted = [] { return asked_to_stop != 0; }});
@@ -232,11 +247,7 @@ void find_lr(const Arguments& arguments, const Recipe& recipe, const ProgressOpt
     outcome.exit_code = interrupted;
     return arguments.json ? print_json({{"interrupted", true}}) : print("interrupted: nothing was written\n");
   }
-  const std::string folder = save_range_test(test, recipe,
-                                             {.project = arguments.project,
-                                              .name = arguments.named ? arguments.name : RangeTestFolder{}.name,
-                                              .exist_ok = arguments.exist_ok})
-                                 .string();
+  const std::string folder = save_range_test(test, recipe, target).string();
   if (arguments.json) {
     print_json(to_json(test, folder));
   } else {
@@ -318,16 +329,18 @@ void add_train(CLI::App& app, Outcome& outcome) {
       ->type_name("NAME")
       ->capture_default_str();
   command->add_flag("--exist-ok", arguments->exist_ok, "Replace a run of that name");
-  CLI::Option* const resume = command
-                                  ->add_option_function<std::vector<std::string>>(
-                                      "--resume",
-                                      [arguments](const std::vector<std::string>& run) {
-                                        arguments->resume = true;
-                                        if (!run.empty()) arguments->resumed_run = run.front();
-                                      },
-                                      "Go on with RUN, or with the newest run of the recipe")
-                                  ->type_name("[RUN]")
-                                  ->expected(0, 1);
+  CLI::Option* const resume =
+      command
+          ->add_option_function<std::vector<std::string>>(
+              "--resume",
+              [arguments](const std::vector<std::string>& run) {
+                arguments->resume = true;
+                if (!run.empty()) arguments->resumed_run = run.front();
+              },
+              "Go on with RUN, or with the recipe's run of the newest checkpoint (with --name: of that "
+              "name)")
+          ->type_name("[RUN]")
+          ->expected(0, 1);
   path_setting("--weights", "train.weights", "FILE", "Weights to start from: .safetensors or .safetensors.index.json");
   command->add_option("--fresh", arguments->fresh, "Tensors that are not taken from --weights: a module or a pattern")
       ->type_name("PATTERN")

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <stdexcept>
 #include <string>
 
@@ -20,7 +21,8 @@ class NARAE_API UsageError : public Error {
   explicit UsageError(const std::string& message) : Error(message) {}
 };
 
-/// "did you mean 'lenet5'?" for an unknown name, or "" when nothing in `known` is close (edit distance).
+/// "did you mean 'lenet5'?" for an unknown name, or "" when nothing in `known` is close: an edit distance of at most a
+/// third of its length, or one slip in a short name.
 template <class Range>
 [[nodiscard]] std::string did_you_mean(const std::string& unknown, const Range& known);
 
@@ -31,9 +33,10 @@ namespace detail {
 
 template <class Range>
 std::string did_you_mean(const std::string& unknown, const Range& known) {
-  if (unknown.size() > 64) return "";  // no slip of the hand; distances take time and memory
+  // One letter could be anything; a long text is no slip of the hand, and its distances take time and memory.
+  if (unknown.size() < 2 || unknown.size() > 64) return "";
   std::string best;
-  int best_distance = static_cast<int>(unknown.size()) / 2 + 1;
+  int best_distance = std::max(1, static_cast<int>(unknown.size()) / 3) + 1;
   for (const auto& name : known) {
     const std::string candidate(name);  // NOLINT(performance-unnecessary-copy-initialization): of any type
     if (const int d = detail::edit_distance(unknown, candidate); d < best_distance) {

@@ -86,8 +86,31 @@ auto normalizing(const Normalizer& normalizer, float) {
 
 void require(const char* name, double value, double most, bool most_included = true) {
   if (value >= 0 && (most_included ? value <= most : value < most)) return;
-  throw Error(std::string("augment: ") + name + " is " + std::to_string(value) + "; it must be at least 0 and " +
+  throw Error(std::string("data.augment.") + name + " is " + std::to_string(value) + "; it must be at least 0 and " +
               (most_included ? "at most " : "below ") + std::to_string(most));
+}
+
+// The first option in use that needs height and width; "" for none.
+std::string first_picture_key(const AugmentOptions& o) {
+  const std::pair<const char*, double> options[] = {{"resized_crop", o.resized_crop},
+                                                    {"crop_padding", static_cast<double>(o.crop_padding)},
+                                                    {"flip", o.flip},
+                                                    {"flip_vertical", o.flip_vertical},
+                                                    {"translate", o.translate},
+                                                    {"rotate", o.rotate},
+                                                    {"scale", o.scale},
+                                                    {"stretch", o.stretch},
+                                                    {"shear", o.shear},
+                                                    {"brightness", o.brightness},
+                                                    {"contrast", o.contrast},
+                                                    {"saturation", o.saturation},
+                                                    {"hue", o.hue},
+                                                    {"cutout", o.cutout},
+                                                    {"cutmix", o.cutmix}};
+  for (const auto& [name, value] : options) {
+    if (value > 0) return name;
+  }
+  return "";
 }
 
 }  // namespace
@@ -96,7 +119,7 @@ void check(const AugmentOptions& options) {
   constexpr double any = 1e6;
   require("resized_crop", options.resized_crop, 1);
   if (!(options.resized_crop_ratio >= 1 && options.resized_crop_ratio <= 100)) {
-    throw Error("augment: resized_crop_ratio is " + std::to_string(options.resized_crop_ratio) +
+    throw Error("data.augment.resized_crop_ratio is " + std::to_string(options.resized_crop_ratio) +
                 "; it must be at least 1 and at most 100");
   }
   require("crop_padding", static_cast<double>(options.crop_padding), any);
@@ -114,6 +137,24 @@ void check(const AugmentOptions& options) {
   require("cutout", options.cutout, 1);
   require("mixup", options.mixup, any);
   require("cutmix", options.cutmix, any);
+}
+
+void check(const AugmentOptions& options, DType dtype, const Shape& sample) {
+  check(options);
+  const std::string picture_key = first_picture_key(options);
+  if (picture_key.empty()) return;
+  const std::string but = ", but 'image' is " + std::string(name_of(dtype)) + " " + to_string(sample);
+  if (sample.rank() < 2 || sample.count() == 0 || (dtype != DType::u8 && dtype != DType::f32)) {
+    throw Error("data.augment." + picture_key + ": pictures of u8 or f32 with height and width are changed" + but);
+  }
+  if (options.resized_crop > 0 && dtype != DType::u8) {
+    throw Error("data.augment.resized_crop: u8 pictures are scaled" + but);
+  }
+  const bool colored = sample.count() / (sample[-2] * sample[-1]) == 3;
+  if ((options.saturation > 0 || options.hue > 0) && !colored) {
+    throw Error(std::string("data.augment.") + (options.hue > 0 ? "hue" : "saturation") +
+                ": pictures with 3 channels have it" + but);
+  }
 }
 
 RandomStream sample_stream(std::string_view purpose, std::uint64_t seed, std::int64_t epoch, std::int64_t index) {
@@ -158,20 +199,10 @@ PictureBox random_part(const AugmentOptions& options, PictureSize picture, Rando
 Augmenter::Augmenter(DType dtype, const Shape& sample, const AugmentOptions& options, Normalizer normalizer,
                      std::uint64_t seed)
     : dtype_(dtype), channels_(0), shape_(sample), options_(options), normalizer_(std::move(normalizer)), seed_(seed) {
-  check(options);
+  check(options, dtype, sample);
   if (!options.enabled()) return;
-  const std::string description = std::string(name_of(dtype)) + " " + to_string(sample);
-  if (sample.rank() < 2 || sample.count() == 0 || (dtype != DType::u8 && dtype != DType::f32)) {
-    throw Error("augment: pictures of u8 or f32 with height and width are changed, but 'image' is " + description);
-  }
   size_ = {sample[-2], sample[-1]};
   channels_ = sample.count() / size_.count();
-  if (options.resized_crop > 0 && dtype != DType::u8) {
-    throw Error("augment: resized_crop scales u8 pictures, but 'image' is " + description);
-  }
-  if ((options.saturation > 0 || options.hue > 0) && channels_ != 3) {
-    throw Error("augment: saturation and hue are those of pictures with 3 channels, but 'image' is " + description);
-  }
 }
 
 void Augmenter::apply(const std::byte* sample, std::int64_t epoch, std::int64_t index, std::span<float> out,

@@ -54,6 +54,10 @@ struct AugmentOptions {
 
 /// Throws Error naming the value that is negative or too large.
 NARAE_API void check(const AugmentOptions& options);
+/// The same, and Error for samples of this type and shape (..., height, width) that the options can't be done with:
+/// shapes without height and width, types other than u8 and f32 (u8 alone for resized_crop), saturation and hue of
+/// pictures without three channels.
+NARAE_API void check(const AugmentOptions& options, DType dtype, const Shape& sample);
 
 /// The random numbers of one sample in one epoch: a pure function of its arguments (epoch < 2^24, index < 2^40), so
 /// that it does not matter which thread asks, or when.
@@ -80,9 +84,7 @@ class NARAE_API Augmenter {
     std::vector<float> floats;
   };
 
-  /// For samples of this type and shape (..., height, width). Throws Error for options out of range and for samples
-  /// that they can't be done with: shapes without height and width, types other than u8 and f32 (u8 alone for
-  /// resized_crop), saturation and hue of pictures without three channels.
+  /// For samples of this type and shape (..., height, width). Throws what `check` throws.
   Augmenter(DType dtype, const Shape& sample, const AugmentOptions& options, Normalizer normalizer, std::uint64_t seed);
 
   /// One sample as it is stored; `out` takes it normalised.

@@ -117,6 +117,10 @@ class Source {
       if (format.holds(folder_)) format_ = &format;
     }
     if (format_ != nullptr) return;
+    if (holds_python_cifar(folder_)) {
+      throw Error("dataset folder " + folder_ + ": this is the Python version of CIFAR; fetch the binary one, with " +
+                  cifar_layout());
+    }
     std::error_code ignored;  // a folder that can't be read holds nothing for us
     const bool has_folders = std::any_of(fs::directory_iterator(folder_, ignored), fs::directory_iterator(),
                                          [](const fs::directory_entry& entry) { return is_folder(entry.path()); });

@@ -1,10 +1,15 @@
 #include "narae/data/cifar.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstring>
 #include <filesystem>
+#include <initializer_list>
 #include <optional>
+#include <set>
 #include <sstream>
 #include <string_view>
 #include <vector>
@@ -18,6 +23,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::string_view batch_name = "data_batch_";
+constexpr int most_batches = 1000;  // that a gap is looked for in; the real set has five
 constexpr std::size_t picture_bytes = 3 * 32 * 32;
 constexpr std::size_t largest_file = std::size_t{1} << 30;  // bytes, unpacked; the largest real one has 154 MB
 
@@ -52,15 +59,16 @@ bool is_file(const fs::path& path) {
   return fs::is_regular_file(path, ignored);
 }
 
-// "data_batch_1.bin" and "data_batch_1.bin.gz", sorted.
+// "data_batch_1.bin" or "data_batch_1.bin.gz", sorted.
 std::vector<fs::path> batches_in(const fs::path& folder, std::string_view beginning) {
   std::vector<fs::path> result;
   std::error_code ignored;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder, ignored)) {
     const std::string name = entry.path().filename().string();
-    if (name.starts_with(beginning) && (name.ends_with(".bin") || name.ends_with(".bin.gz")) && is_file(entry.path())) {
-      result.push_back(entry.path());
-    }
+    const bool packed = name.ends_with(".bin.gz");
+    if (!name.starts_with(beginning) || (!packed && !name.ends_with(".bin")) || !is_file(entry.path())) continue;
+    if (packed && is_file(fs::path(entry.path()).replace_extension())) continue;  // its content lies beside it
+    result.push_back(entry.path());
   }
   std::sort(result.begin(), result.end());
   return result;
@@ -77,7 +85,7 @@ std::vector<fs::path> single_file(const fs::path& folder, std::string_view name)
 std::optional<Layout> layout_of(const std::string& folder) {
   for (const char* sub_folder : {"", "cifar-10-batches-bin"}) {
     const fs::path path = fs::path(folder) / sub_folder;
-    Layout layout{CifarKind::cifar10, batches_in(path, "data_batch_"), batches_in(path, "test_batch"), path};
+    Layout layout{CifarKind::cifar10, batches_in(path, batch_name), batches_in(path, "test_batch"), path};
     if (!layout.train.empty()) return layout;
   }
   for (const char* sub_folder : {"", "cifar-100-binary"}) {
@@ -86,6 +94,31 @@ std::optional<Layout> layout_of(const std::string& folder) {
     if (!layout.train.empty()) return layout;
   }
   return std::nullopt;
+}
+
+// 3 of ".../data_batch_3.bin"; 0 for other names.
+int batch_number(const fs::path& path) {
+  const std::string name = path.filename().string().substr(batch_name.size());
+  int number = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
+  return error == std::errc{} && *end == '.' ? number : 0;
+}
+
+// The first batches alone make a smaller set; one that lacks others was not copied whole.
+void require_no_gap(const Layout& layout) {
+  if (layout.kind != CifarKind::cifar10) return;
+  std::set<int> numbers;
+  for (const fs::path& path : layout.train) numbers.insert(batch_number(path));
+  const int last = std::min(*numbers.rbegin(), most_batches);
+  std::string missing;
+  for (int i = 1; i < last; ++i) {
+    if (!numbers.contains(i)) missing += fmt::format("{}{}{}.bin", missing.empty() ? "" : ", ", batch_name, i);
+  }
+  if (missing.empty()) return;
+  throw Error(
+      fmt::format("dataset folder {}: batches are missing ({}), though {}{}.bin is there; fetch the set again, or "
+                  "take the later ones away to learn from fewer",
+                  layout.folder.string(), missing, batch_name, last));
 }
 
 std::size_t label_bytes(CifarKind kind) {
@@ -145,6 +178,7 @@ Dataset parse_cifar(const Buffer& file, const std::string& name, CifarKind kind)
   const Buffer content = is_gzip(file) ? inflate_gzip(file, name, largest_file) : file;
   const std::size_t record = label_bytes(kind) + picture_bytes;
   const std::size_t count = content.size() / record;
+  if (content.size() == 0) throw Error(name + ": the file is empty; fetch it again");
   if (count == 0 || content.size() % record != 0) {
     throw Error(name + ": " + std::to_string(content.size()) + " bytes are not a whole number of records of " +
                 std::to_string(record) + " bytes (" + std::to_string(content.size() % record) + " are left after " +
@@ -175,6 +209,20 @@ bool holds_cifar(const std::string& folder) {
   return layout_of(folder).has_value();
 }
 
+bool holds_python_cifar(const std::string& folder) {
+  const auto holds = [&](const char* sub_folder, std::initializer_list<const char*> names) {
+    return std::all_of(names.begin(), names.end(),
+                       [&](const char* name) { return is_file(fs::path(folder) / sub_folder / name); });
+  };
+  for (const char* sub_folder : {"", "cifar-10-batches-py"}) {
+    if (holds(sub_folder, {"data_batch_1"})) return true;
+  }
+  for (const char* sub_folder : {"", "cifar-100-python"}) {
+    if (holds(sub_folder, {"train", "test", "meta"})) return true;
+  }
+  return false;
+}
+
 Dataset read_cifar_folder(const std::string& folder, Split split) {
   const std::optional<Layout> layout = layout_of(folder);
   const bool training = split == Split::train;
@@ -182,6 +230,7 @@ Dataset read_cifar_folder(const std::string& folder, Split split) {
     throw Error("dataset folder " + folder + ": no batches of split '" + std::string(name_of(split)) +
                 "'; expected are " + cifar_layout());
   }
+  if (training) require_no_gap(*layout);
   std::vector<Dataset> parts;
   for (const fs::path& path : training ? layout->train : layout->test) {
     parts.push_back(parse_cifar(map_file(path), path.string(), layout->kind));

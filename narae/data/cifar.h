@@ -21,10 +21,13 @@ enum class CifarKind { cifar10, cifar100 };
 /// True when the folder (or its sub-folder cifar-10-batches-bin or cifar-100-binary) holds training batches.
 [[nodiscard]] NARAE_API bool holds_cifar(const std::string& folder);
 
+/// True when the folder (or its sub-folder cifar-10-batches-py or cifar-100-python) holds the version for Python.
+[[nodiscard]] NARAE_API bool holds_python_cifar(const std::string& folder);
+
 /// Reads all batches of one split: data_batch_*.bin and test_batch*.bin of CIFAR-10, train.bin and test.bin of
 /// CIFAR-100, each plain or .gz. The classes are those of batches.meta.txt or fine_label_names.txt where they lie
 /// there, otherwise the names that the sets are published with. Mean and deviation are those of these pictures. Throws
-/// Error for missing or damaged files.
+/// Error for missing or damaged files, and where the numbers of the training batches have a gap.
 [[nodiscard]] NARAE_API Dataset read_cifar_folder(const std::string& folder, Split split);
 
 }  // namespace narae

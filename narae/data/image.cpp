@@ -105,7 +105,7 @@ void check_size(const Reader& reader, const std::string& name, std::int64_t max_
   const std::string extents = std::to_string(width) + " x " + std::to_string(height) + " pixels";
   if (width * height > static_cast<std::uint64_t>(max_pixels))
     refuse(name, "a picture of " + extents + ", more than the limit of " + std::to_string(max_pixels) +
-                     " pixels; make it smaller first or raise the limit");
+                     " pixels; make it smaller first or raise data.max_pixels");
   const std::uint64_t bits =
       std::uint64_t{png_get_bit_depth(reader.png, reader.info)} * png_get_channels(reader.png, reader.info);
   if (width * height * bits / 8 / max_deflate_ratio > reader.size)

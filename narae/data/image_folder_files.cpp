@@ -129,6 +129,16 @@ void list_others(const fs::path& folder, const Listing& listing, std::vector<Pic
 
 }  // namespace
 
+void throw_first(const FileFailures& failures) {
+  const std::exception_ptr& first = failures.begin()->second;
+  if (failures.size() == 1) std::rethrow_exception(first);
+  try {
+    std::rethrow_exception(first);
+  } catch (const Error& error) {
+    throw Error(std::string(error.what()) + " (the first of " + std::to_string(failures.size()) + " such files)");
+  }
+}
+
 Listing list_image_folder(const std::string& folder) {
   std::error_code ignored;
   const fs::path root = fs::weakly_canonical(folder, ignored);
@@ -222,7 +232,7 @@ LabelledPicture PictureStore::read_kept(std::int64_t i) const {
 }
 
 std::shared_ptr<PictureStore> PictureStore::sound_ones() const {
-  const std::shared_ptr<PictureStore> result(new PictureStore);
+  std::shared_ptr<PictureStore> result(new PictureStore);
   for (std::size_t i = 0; i < entries_.size(); ++i) {
     if (!damaged_[i]) result->entries_.push_back(entries_[i]);
   }

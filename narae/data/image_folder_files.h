@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdint>
 #include <exception>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -37,20 +38,28 @@ struct Listing {
 /// Throws Error as ImageFolder's constructor does.
 [[nodiscard]] Listing list_image_folder(const std::string& folder);
 
-/// Calls body(i) for i in [0, count) on all threads; one exception of a body reaches the caller.
+/// What went wrong with files, by their numbers.
+using FileFailures = std::map<std::int64_t, std::exception_ptr>;
+/// Throws the first failure; the message says how many more there are.
+[[noreturn]] void throw_first(const FileFailures& failures);
+
+/// Calls body(i) for i in [0, count) on all threads. Where bodies throw, the first of these in the order of i reaches
+/// the caller, whichever thread met it when.
 template <class Body>
 void for_each_file(std::int64_t count, const Body& body) {
   std::mutex mutex;
-  std::exception_ptr failure;
+  FileFailures failures;
   parallel_for(count, 8, [&](std::int64_t begin, std::int64_t end) {
-    try {
-      for (std::int64_t i = begin; i < end; ++i) body(i);
-    } catch (...) {
-      const std::lock_guard lock(mutex);
-      failure = std::current_exception();
+    for (std::int64_t i = begin; i < end; ++i) {
+      try {
+        body(i);
+      } catch (...) {
+        const std::lock_guard lock(mutex);
+        failures.emplace(i, std::current_exception());
+      }
     }
   });
-  if (failure) std::rethrow_exception(failure);
+  if (!failures.empty()) throw_first(failures);
 }
 
 /// The pictures of one split: whatever a header shows to be unsound is left out from the beginning.

@@ -134,7 +134,7 @@ void check_header(const Reader& reader, const std::string& name, std::int64_t ma
   const std::string extents = std::to_string(width) + " x " + std::to_string(height) + " pixels";
   if (width * height > static_cast<std::uint64_t>(max_pixels))
     refuse(name, "a picture of " + extents + ", more than the limit of " + std::to_string(max_pixels) +
-                     " pixels; make it smaller first or raise the limit");
+                     " pixels; make it smaller first or raise data.max_pixels");
   if (reader.info.arith_code == FALSE && width * height / max_pixels_per_byte > reader.size)
     refuse(name, "the header claims " + extents + ", but the file's " + std::to_string(reader.size) +
                      " bytes can't hold them; it is damaged or was cut off");

@@ -60,7 +60,8 @@ void blend(Array& images, float share) {
 
 // Returns the share of the pixels that stay.
 float paste_box(Array& images, double share, RandomStream& random) {
-  if (images.shape.rank() < 3) throw Error("mix: cutmix needs height and width, not " + to_string(images.shape));
+  if (images.shape.rank() < 3)
+    throw Error("data.augment.cutmix: height and width are needed, not " + to_string(images.shape));
   const std::int64_t height = images.shape[-2];
   const std::int64_t width = images.shape[-1];
   const double side = std::sqrt(1 - share);

@@ -24,7 +24,6 @@ std::string_view text_of(const Buffer& bytes) {
 
 // Other kinds of files that people keep among their pictures.
 std::string other_kind(std::string_view bytes) {
-  if (bytes.empty()) return "an empty file";
   if (bytes.starts_with("GIF8")) return "a GIF file";
   if (bytes.starts_with("BM")) return "a BMP file";
   if (bytes.starts_with("II*\0"sv) || bytes.starts_with("MM\0*"sv)) return "a TIFF file";
@@ -33,6 +32,7 @@ std::string other_kind(std::string_view bytes) {
 }
 
 [[noreturn]] void refuse_kind(const Buffer& bytes, const std::string& name) {
+  if (bytes.size() == 0) refuse(name, "the file is empty; get a whole copy");
   refuse(name, other_kind(text_of(bytes)) + "; convert the picture to PNG or JPEG");
 }
 
@@ -54,7 +54,7 @@ PictureInfo probe_png(const Buffer& file, const std::string& name, std::int64_t 
   if (width > max_pixels / height)
     refuse(name, "a picture of " + std::to_string(width) + " x " + std::to_string(height) +
                      " pixels, more than the limit of " + std::to_string(max_pixels) +
-                     " pixels; make it smaller first or raise the limit");
+                     " pixels; make it smaller first or raise data.max_pixels");
   for (std::size_t at = png_signature.size(); bytes.size() - at >= 12;) {
     const std::size_t length = big_endian(bytes.substr(at, 4));
     if (length > bytes.size() - at - 12) break;

@@ -182,8 +182,9 @@ Dataset synth_digits(Split split, std::int64_t size, std::uint64_t seed) {
 }
 
 Dataset synth_shapes(Split split, std::int64_t size, std::int64_t side, std::uint64_t seed) {
-  if (side < 8 || side > 1024) {
-    throw Error("synth:shapes: pictures of " + std::to_string(side) + " pixels a side; 8 to 1024 are possible");
+  if (side < least_shapes_side || side > most_shapes_side) {
+    throw Error("synth:shapes: pictures of " + std::to_string(side) + " pixels a side; " +
+                std::to_string(least_shapes_side) + " to " + std::to_string(most_shapes_side) + " are possible");
   }
   const auto scenes = [seed](Split which, std::int64_t pixels) {
     return [seed, pixels, stream = stream_name("shapes", which)](std::int64_t i, std::span<const Slot> out) {

@@ -19,9 +19,13 @@ NARAE_API void draw_digit(int digit, RandomStream& random, std::span<std::uint8_
 /// (seed, split, i) and is drawn when asked for. Throws Error for a negative size.
 [[nodiscard]] NARAE_API Dataset synth_digits(Split split, std::int64_t size, std::uint64_t seed = 0);
 
+/// Pixels a side that scenes of shapes may have.
+inline constexpr std::int64_t least_shapes_side = 8;
+inline constexpr std::int64_t most_shapes_side = 1024;
+
 /// `size` scenes with a coloured shape (shape_names): image (3, side, side) u8, label () i64 (i modulo 10). Sample i is
 /// a pure function of (seed, split, i, side) and is drawn when asked for. Throws Error for a negative size and a side
-/// outside 8 ... 1024.
+/// outside least_shapes_side ... most_shapes_side.
 [[nodiscard]] NARAE_API Dataset synth_shapes(Split split, std::int64_t size, std::int64_t side = 32,
                                              std::uint64_t seed = 0);
 

@@ -7,6 +7,8 @@
 #include <charconv>
 #include <functional>
 #include <limits>
+#include <memory>
+#include <utility>
 #include <vector>
 
 #include "narae/core/error.h"
@@ -16,6 +18,7 @@ namespace narae::detail {
 namespace {
 
 constexpr std::int64_t most_in_memory = std::int64_t{1} << 28;  // bytes
+constexpr std::int64_t most_samples = 10'000'000;               // of a split; whatever goes through all of them ends
 
 struct SynthSettings {
   std::int64_t train = 0;
@@ -61,13 +64,12 @@ constexpr std::array sets{
              open_points<PointSet::circles>}};
 
 template <class T>
-T number_from(const std::string& text, const std::string& key, const std::string& name,
-              T most = std::numeric_limits<T>::max()) {
+T number_from(const std::string& text, const std::string& key, const std::string& name, T least, T most) {
   T value{};
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error == std::errc{} && end == text.data() + text.size() && value >= 0 && value <= most) return value;
-  throw UsageError("dataset '" + name + "': " + key + "='" + text + "' is not a number of at least 0" +
-                   (most < std::numeric_limits<T>::max() ? fmt::format(" and at most {}", most) : ""));
+  if (error == std::errc{} && end == text.data() + text.size() && value >= least && value <= most) return value;
+  throw UsageError(
+      fmt::format("dataset '{}': {}='{}' is not a number of at least {} and at most {}", name, key, text, least, most));
 }
 
 [[noreturn]] void refuse_setting(const std::string& name, const std::string& key,
@@ -91,11 +93,14 @@ SynthSettings parse_settings(const SynthSet& set, std::string_view query, const 
     if (std::find(known.begin(), known.end(), key) == known.end()) {
       refuse_setting(name, key, known);
     }
-    if (key == "train") settings.train = number_from<std::int64_t>(value, key, name);
-    if (key == "test") settings.test = number_from<std::int64_t>(value, key, name);
-    if (key == "seed") settings.seed = number_from<std::int64_t>(value, key, name);
-    if (key == "noise") settings.noise = number_from<double>(value, key, name, 1000);
-    if (key == "size") settings.size = number_from<std::int64_t>(value, key, name);
+    const auto integer = [&](std::int64_t least, std::int64_t most) {
+      return number_from(value, key, name, least, most);
+    };
+    if (key == "train") settings.train = integer(0, most_samples);
+    if (key == "test") settings.test = integer(0, most_samples);
+    if (key == "seed") settings.seed = integer(0, std::numeric_limits<std::int64_t>::max());
+    if (key == "noise") settings.noise = number_from<double>(value, key, name, 0, 1000);
+    if (key == "size") settings.size = integer(least_shapes_side, most_shapes_side);
   }
   return settings;
 }
@@ -113,6 +118,13 @@ const SynthSet& find_set(const std::string& name) {
                    did_you_mean(name, names));
 }
 
+// Sample i of every set is of class i modulo their number: known without drawing it.
+std::shared_ptr<const std::vector<std::int64_t>> labels_of(const Dataset& dataset) {
+  std::vector<std::int64_t> labels(static_cast<std::size_t>(dataset.size()));
+  for (std::size_t i = 0; i < labels.size(); ++i) labels[i] = static_cast<std::int64_t>(i % dataset.classes.size());
+  return std::make_shared<const std::vector<std::int64_t>>(std::move(labels));
+}
+
 }  // namespace
 
 std::vector<SynthInfo> synth_sets() {
@@ -128,10 +140,12 @@ Dataset open_synth(const std::string& name, Split split) {
       question == std::string::npos ? std::string_view{} : std::string_view(name).substr(question + 1);
   const SynthSettings settings = parse_settings(set, query, name);
   const std::int64_t size = split == Split::train ? settings.train : settings.test;
-  const Dataset dataset = set.open(split, size, settings);
+  Dataset dataset = set.open(split, size, settings);
   std::size_t sample_bytes = 0;
   for (const Field& field : dataset.fields) sample_bytes += field.bytes();
-  return size <= most_in_memory / static_cast<std::int64_t>(sample_bytes) ? loaded(dataset) : dataset;
+  if (size <= most_in_memory / static_cast<std::int64_t>(sample_bytes)) return loaded(dataset);
+  dataset.labels = labels_of(dataset);
+  return dataset;
 }
 
 }  // namespace narae::detail

@@ -244,22 +244,42 @@ Array array_of(const Entry& entry, const Buffer& file, std::size_t data_begin, c
 
 }  // namespace
 
+namespace {
+
+// torch.save writes a zip archive, older versions a pickle of protocol 2 to 5. Asked only about files that can't be
+// safetensors: a header of 640 bytes begins like a pickle.
+bool looks_like_pytorch(const Buffer& file) {
+  const std::string_view bytes(reinterpret_cast<const char*>(file.data()), file.size());
+  return bytes.starts_with("PK\3\4") || (bytes.size() > 1 && bytes[0] == '\x80' && bytes[1] >= 2 && bytes[1] <= 5);
+}
+
+[[noreturn]] void refuse_file(const Buffer& file, const std::string& name, const std::string& why) {
+  if (!looks_like_pytorch(file)) throw Error(name + ": " + why);
+  throw Error(name +
+              ": a PyTorch checkpoint, not a safetensors file; convert its state dict with Python: "
+              "safetensors.torch.save_file(torch.load('model.pth', map_location='cpu'), 'model.safetensors')");
+}
+
+}  // namespace
+
 TensorFile parse_safetensors(const Buffer& file, const std::string& name) {
   if (file.size() < length_bytes) {
-    throw Error(name + ": " + std::to_string(file.size()) + " bytes are too few for a safetensors file");
+    refuse_file(file, name, std::to_string(file.size()) + " bytes are too few for a safetensors file");
   }
   std::uint64_t header_bytes = 0;
   std::memcpy(&header_bytes, file.data(), length_bytes);
   if (header_bytes > largest_header) {
-    throw Error(name + ": byte 0: a header of " + std::to_string(header_bytes) +
-                " bytes (at most 100000000 are allowed); this is not a safetensors file");
+    refuse_file(file, name,
+                "byte 0: a header of " + std::to_string(header_bytes) +
+                    " bytes (at most 100000000 are allowed); this is not a safetensors file");
   }
   if (header_bytes > file.size() - length_bytes) {
-    throw Error(name + ": byte 0: a header of " + std::to_string(header_bytes) + " bytes in a file of " +
-                std::to_string(file.size()) + "; the file is truncated or not a safetensors file");
+    refuse_file(file, name,
+                "byte 0: a header of " + std::to_string(header_bytes) + " bytes in a file of " +
+                    std::to_string(file.size()) + "; the file is truncated or not a safetensors file");
   }
   const char* const header = reinterpret_cast<const char*>(file.data()) + length_bytes;
-  if (header_bytes == 0 || *header != '{') throw Error(name + ": byte 8: the header doesn't begin with '{'");
+  if (header_bytes == 0 || *header != '{') refuse_file(file, name, "byte 8: the header doesn't begin with '{'");
 
   HeaderReader reader(name);
   (void)json::sax_parse(header, header + header_bytes, &reader);  // throws Error for whatever is wrong

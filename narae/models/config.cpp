@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "narae/core/error.h"
 #include "narae/core/files.h"
@@ -13,24 +16,62 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::size_t largest_config = std::size_t{16} << 20;  // bytes
 
-OptionValue option_value(const Json& json) {
+template <class T>
+constexpr std::string_view description = "text";
+template <>
+constexpr std::string_view description<std::int64_t> = "an integer";
+template <>
+constexpr std::string_view description<std::vector<std::int64_t>> = "a list of integers";
+template <>
+constexpr std::string_view description<std::vector<float>> = "a list of numbers";
+template <>
+constexpr std::string_view description<std::vector<std::string>> = "a list of texts";
+
+// The value of a key, which has to be there.
+const Json& at(const Json& json, const std::string& key) {
+  if (!json.is_object() || !json.contains(key)) throw Error("the key '" + key + "' is missing");
+  return json[key];
+}
+
+template <class T>
+T value_of(const Json& json, const std::string& key) {
+  const Json& value = at(json, key);
+  try {
+    return value.get<T>();
+  } catch (const Json::exception&) {
+    throw Error("'" + key + "' must be " + std::string(description<T>));
+  }
+}
+
+OptionValue option_value(const std::string& name, const Json& json) {
   if (json.is_boolean()) return json.get<bool>();
   if (json.is_number_integer()) return json.get<std::int64_t>();
   if (json.is_number()) return json.get<double>();
   if (json.is_string()) return json.get<std::string>();
+  const bool list = json.is_array() && std::all_of(json.begin(), json.end(),
+                                                   [](const Json& element) { return element.is_number_integer(); });
+  if (!list) throw Error("option '" + name + "' must be true or false, a number, text or a list of integers");
   return json.get<std::vector<std::int64_t>>();
+}
+
+// "parse error at line 1, column 2: ..." without the library's number in front.
+std::string reason_of(const Json::exception& error) {
+  const std::string text = error.what();
+  const std::size_t end = text.find("] ");
+  return text.substr(end == std::string::npos ? 0 : end + 2, 200);
 }
 
 ModelConfig from_json(const Json& json) {
   ModelConfig config;
-  config.model.name = json.at("model").get<std::string>();
-  for (const auto& [name, value] : json.at("options").items())
-    config.model.options.emplace_back(name, option_value(value));
-  config.model.input = Shape(json.at("input").get<std::vector<std::int64_t>>());
-  config.model.num_classes = json.at("num_classes").get<std::int64_t>();
-  config.classes = json.at("classes").get<std::vector<std::string>>();
-  config.mean = json.at("mean").get<std::vector<float>>();
-  config.stddev = json.at("std").get<std::vector<float>>();
+  config.model.name = value_of<std::string>(json, "model");
+  const Json& options = at(json, "options");
+  if (!options.is_object()) throw Error("'options' must be an object");
+  for (const auto& [name, value] : options.items()) config.model.options.emplace_back(name, option_value(name, value));
+  config.model.input = Shape(value_of<std::vector<std::int64_t>>(json, "input"));
+  config.model.num_classes = value_of<std::int64_t>(json, "num_classes");
+  config.classes = value_of<std::vector<std::string>>(json, "classes");
+  config.mean = value_of<std::vector<float>>(json, "mean");
+  config.stddev = value_of<std::vector<float>>(json, "std");
   return config;
 }
 
@@ -56,9 +97,9 @@ ModelConfig parse_config(std::string_view text, const std::string& file) {
   try {
     config = from_json(Json::parse(text));
   } catch (const Json::exception& e) {
-    throw Error(file + ": not the description of a model: " + e.what());
+    throw Error(file + ": not valid JSON: " + reason_of(e));
   } catch (const Error& e) {
-    throw Error(file + ": " + e.what());
+    throw Error(file + ": not the description of a model: " + e.what());
   }
   const auto classes = static_cast<std::size_t>(std::max<std::int64_t>(config.model.num_classes, 0));
   if (classes == 0 || (!config.classes.empty() && config.classes.size() != classes)) {

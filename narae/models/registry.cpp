@@ -95,6 +95,10 @@ ModelSpec resolved(const ModelSpec& spec) {
   for (const ModelOption& option : model.options) known.push_back(option.name);
   for (const auto& [name, value] : spec.options) {
     if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+    if (name == "num_classes") {
+      throw UsageError("model '" + model.name +
+                       "': num_classes is no option; the data decide it, and where there are none --classes");
+    }
     throw UsageError("model '" + model.name + "' has no option '" + name + "'" +
                      (known.empty() ? "; it has none" : " (it has: " + joined(known) + ")") +
                      did_you_mean(name, known));

@@ -1,5 +1,7 @@
 #include "narae/train/metrics.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -16,6 +18,11 @@ std::int64_t largest_in(std::span<const float> row) {
 }
 
 }  // namespace
+
+std::string loss_text(double loss) {
+  constexpr double large = 1e6;
+  return std::abs(loss) < large ? fmt::format("{:.4f}", loss) : fmt::format("{:.3g}", loss);
+}
 
 void Tally::add(double mean_loss, const Array& logits, const Array& labels) {
   const std::int64_t batch = logits.shape[0];

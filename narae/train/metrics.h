@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "narae/core/array.h"
@@ -34,6 +35,9 @@ struct Tally {
   void add(double mean_loss, const Array& logits, const Array& labels);
   [[nodiscard]] Scores scores() const;
 };
+
+/// A loss for people: "0.1234", or "4.29e+16" where more digits would say nothing.
+[[nodiscard]] NARAE_API std::string loss_text(double loss);
 
 /// Place of class `truth` among the scores of all classes, from 0 for the highest; of equal scores the lower class
 /// comes first.

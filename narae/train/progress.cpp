@@ -10,6 +10,7 @@
 #include <cstdlib>
 
 #include "narae/core/error.h"
+#include "narae/train/metrics.h"
 
 namespace narae {
 namespace {
@@ -103,8 +104,8 @@ std::string Progress::status(std::int64_t done, double loss) const {
   const double seconds = std::max(seconds_between(begun_, shown_), 1e-6);
   const double rate = static_cast<double>(counted_) / seconds;  // steps a second
   const std::int64_t left = epoch_.steps - done + (epoch_.epochs - epoch_.number) * epoch_.steps;
-  return fmt::format("{}/{}  {:.0f} samples/s  loss {:.4f}  {} left", done, epoch_.steps,
-                     rate * static_cast<double>(epoch_.batch_size), loss,
+  return fmt::format("{}/{}  {:.0f} samples/s  loss {}  {} left", done, epoch_.steps,
+                     rate * static_cast<double>(epoch_.batch_size), loss_text(loss),
                      clock_text(static_cast<double>(left) / std::max(rate, 1e-9)));
 }
 

@@ -14,6 +14,7 @@
 #include "narae/train/learner.h"
 #include "narae/train/run_folder.h"
 #include "narae/train/task_data.h"
+#include "narae/train/trace.h"
 
 namespace narae {
 namespace {
@@ -21,8 +22,9 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr double explosion = 4;            // times the lowest loss
-constexpr std::int64_t fewest_steps = 10;  // below, there is no curve to speak of
-constexpr double least_fall = 0.02;        // of the first loss: less is noise
+constexpr std::int64_t fewest_steps = 25;  // below, there is no curve to speak of
+constexpr double least_fall = 0.02;        // of the first losses: less is nothing
+constexpr double still_level = 2;          // deviations of a smoothed loss below the plateau
 
 void require(const RangeTestOptions& o) {
   if (!(o.lowest > 0 && o.lowest < o.highest && std::isfinite(o.highest))) {
@@ -59,6 +61,68 @@ double smoothed_at(const std::vector<RangePoint>& points, std::size_t i) {
     weights += weight;
   }
   return sum / weights;
+}
+
+// The loss while the rates are too low to matter.
+struct Plateau {
+  double level = 0;
+  double deviation = 0;   // of a smoothed loss, for nothing but the choice of batches
+  double clear_fall = 0;  // what a hundred smoothed losses hardly differ by
+};
+
+// Measured on the first fifth of the points, at least ten. Neighbours differ by the noise of two batches, also on a
+// slope.
+Plateau first_plateau(const std::vector<RangePoint>& points) {
+  const std::size_t count = std::min(points.size(), std::max<std::size_t>(10, points.size() / 5));
+  double sum = points[0].loss;
+  double squares = 0;
+  for (std::size_t i = 1; i < count; ++i) {
+    sum += points[i].loss;
+    squares += std::pow(points[i].loss - points[i - 1].loss, 2);
+  }
+  const double noise = count > 1 ? std::sqrt(squares / static_cast<double>(2 * (count - 1))) : 0;
+  // What the weighted mean over the neighbours leaves of it.
+  const auto reach = static_cast<double>(reach_of(points.size()));
+  double weights = 1;
+  double weight_squares = 1;
+  for (double distance = 1; distance <= reach; ++distance) {
+    const double weight = 1 - distance / (reach + 1);
+    weights += 2 * weight;
+    weight_squares += 2 * weight * weight;
+  }
+  const double deviation = noise * std::sqrt(weight_squares) / weights;
+  // Six deviations; more where they are an estimate from few points.
+  const auto measured = static_cast<double>(count);
+  return {.level = sum / measured, .deviation = deviation, .clear_fall = 6 * (1 + 5 / measured) * deviation};
+}
+
+std::size_t lowest_in(const std::vector<RangePoint>& points, std::size_t begin, std::size_t end) {
+  const auto at = [&](std::size_t i) { return points.begin() + static_cast<std::ptrdiff_t>(i); };
+  const auto less = [](const RangePoint& a, const RangePoint& b) { return a.smoothed < b.smoothed; };
+  return static_cast<std::size_t>(std::min_element(at(begin), at(end), less) - points.begin());
+}
+
+// From the last point at the plateau's level to the lowest one.
+struct Descent {
+  std::size_t begin;
+  std::size_t end;
+};
+
+// The first fall that is more than noise. Where the loss rises to its first level again, later ones are the ups and
+// downs of rates that are too high.
+std::optional<Descent> first_descent(const std::vector<RangePoint>& points, std::size_t reach) {
+  const Plateau plateau = first_plateau(points);
+  const double clearly_below = plateau.level - std::max(plateau.clear_fall, least_fall * plateau.level);
+  const double at_level = plateau.level - still_level * plateau.deviation;
+  std::size_t begin = reach;
+  std::size_t fallen = reach;
+  for (; fallen < points.size() && !(points[fallen].smoothed < clearly_below); ++fallen) {
+    if (points[fallen].smoothed > at_level) begin = fallen;
+  }
+  if (fallen == points.size()) return std::nullopt;
+  std::size_t risen = fallen + 1;
+  while (risen < points.size() && points[risen].smoothed <= at_level) ++risen;
+  return Descent{.begin = begin, .end = lowest_in(points, fallen, risen)};
 }
 
 // Watches the loss while the test runs: it exploded when its recent mean is far above the lowest.
@@ -125,18 +189,18 @@ void write_into(const fs::path& folder, const RangeTest& test, const Recipe& rec
 void judge_range_test(RangeTest& test) {
   std::vector<RangePoint>& points = test.points;
   for (std::size_t i = 0; i < points.size(); ++i) points[i].smoothed = smoothed_at(points, i);
-  if (points.empty()) return;
-  const auto lowest = std::min_element(points.begin(), points.end(),
-                                       [](const auto& a, const auto& b) { return a.smoothed < b.smoothed; });
-  test.lowest_loss_at = lowest->lr;
   test.suggestion = 0;
-  if (!(lowest->smoothed < (1 - least_fall) * points.front().smoothed)) return;
-  const auto last = static_cast<std::size_t>(lowest - points.begin());
-  const std::size_t reach = reach_of(points.size());
+  if (points.empty()) return;
+  // Before `reach` the mean has few neighbours: one lucky batch would be the lowest loss.
+  const std::size_t reach = std::min(reach_of(points.size()), points.size() - 1);
+  const std::optional<Descent> descent = first_descent(points, reach);
+  test.lowest_loss_at = points[descent ? descent->end : lowest_in(points, reach, points.size())].lr;
+  if (!descent) return;
   double steepest = 0;
-  for (std::size_t i = 0; i <= last; ++i) {
-    const RangePoint& before = points[i > reach ? i - reach : 0];
-    const RangePoint& after = points[std::min(i + reach, points.size() - 1)];
+  // All that a slope is made of has its neighbours, but for the explosion at the end.
+  for (std::size_t i = std::max(descent->begin, 2 * reach); i <= descent->end && i + reach < points.size(); ++i) {
+    const RangePoint& before = points[i - reach];
+    const RangePoint& after = points[i + reach];
     const double slope = (after.smoothed - before.smoothed) / (std::log(after.lr) - std::log(before.lr));
     if (slope >= steepest) continue;
     steepest = slope;
@@ -150,6 +214,7 @@ RangeTest find_learning_rate(const Recipe& recipe, const RangeTestOptions& optio
   const TaskData data = open_task_data(used);
   Learner learner(used, model_config(used, data.train));
   Loader loader = training_loader(used, data.train);
+  require_steps(used, learner, loader);
   Progress progress(options.progress);
   progress.begin(
       {.steps = options.steps, .batch_size = used.train.batch_size * used.train.accumulate, .label = "range test"});
@@ -174,9 +239,19 @@ RangeTest find_learning_rate(const Recipe& recipe, const RangeTestOptions& optio
   return test;
 }
 
+void check(const RangeTestFolder& folder, const Recipe& recipe) {
+  require_run_name(folder.name);
+  const fs::path target = folder.project / recipe.name / folder.name;
+  std::error_code ignored;
+  if (folder.exist_ok && (fs::exists(target / "recipe.toml", ignored) || fs::exists(target / "checkpoints", ignored))) {
+    throw UsageError(target.string() + " is the folder of a run, which a range test does not replace; choose another " +
+                     "--name");
+  }
+}
+
 fs::path save_range_test(const RangeTest& test, const Recipe& recipe, const RangeTestFolder& folder) {
   const fs::path parent = folder.project / recipe.name;
-  require_run_name(folder.name);
+  check(folder, recipe);
   make_run_folders(parent);
   const fs::path temporary = parent / fmt::format(".{}-{}.tmp", folder.name, ::getpid());
   std::error_code error;

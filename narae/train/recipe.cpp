@@ -207,6 +207,15 @@ bool is_section(const std::string& key) {
   return std::any_of(rows.begin(), rows.end(), [&](const RecipeRow& row) { return row.key.starts_with(key + "."); });
 }
 
+// "train.schedule.name" of the section "train.schedule".
+std::string first_key_of(const std::string& section) {
+  const auto rows = detail::recipe_rows();
+  const auto row = std::find_if(rows.begin(), rows.end(), [&](const RecipeRow& r) {
+    return r.key.starts_with(section + ".") && r.key.find('.', section.size() + 1) == std::string_view::npos;
+  });
+  return row == rows.end() ? section : std::string(row->key);
+}
+
 void read_file(const detail::TomlFile& file, const std::string& name, Recipe& recipe, Given& given) {
   for (const detail::TomlSection& section : file.sections) {
     if (is_section(section.key)) continue;
@@ -259,7 +268,7 @@ Recipe with_override(Recipe recipe, const std::string& text, Given& given) {
   const std::string key = text.substr(0, equals);
   const RecipeRow* row = detail::find_recipe_row(key);
   if (row == nullptr && is_section(key)) {
-    complain(where, key + " is a section; give one of its keys, as in " + key + ".name=...");
+    complain(where, key + " is a section; give one of its keys, as in " + first_key_of(key) + "=...");
   }
   if (row == nullptr && !is_model_option(key)) {
     complain(where, "unknown key " + shown(key) + nearest_key(key) + std::string(see_keys));

@@ -10,10 +10,19 @@ namespace narae {
 namespace {
 
 // What may change in the middle of a run: nothing that the finished steps depend on.
-constexpr std::array<std::string_view, 12> changeable = {
-    "description",      "data.name",       "data.workers",       "data.limit_val",
-    "data.strict",      "train.epochs",    "train.patience",     "train.min_delta",
-    "train.save_every", "train.clip_norm", "train.optimizer.lr", "train.keep_checkpoints"};
+constexpr std::array<std::string_view, 13> changeable = {"description",
+                                                         "data.name",
+                                                         "data.workers",
+                                                         "data.limit_val",
+                                                         "data.strict",
+                                                         "train.epochs",
+                                                         "train.patience",
+                                                         "train.min_delta",
+                                                         "train.save_every",
+                                                         "train.clip_norm",
+                                                         "train.optimizer.lr",
+                                                         "train.keep_checkpoints",
+                                                         "train.checkpoint_activations"};
 
 std::string key_of(const std::string& override_text) {
   return override_text.substr(0, override_text.find('='));

@@ -10,8 +10,10 @@
 #include <charconv>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "narae/core/error.h"
+#include "narae/train/checkpoint.h"
 
 namespace narae {
 namespace {
@@ -143,6 +145,21 @@ std::optional<fs::path> newest_run(const fs::path& project, const std::string& r
       highest = number;
       newest = entry.path();
     }
+  }
+  return newest;
+}
+
+std::optional<fs::path> newest_checkpointed_run(const fs::path& project, const std::string& recipe) {
+  std::optional<fs::path> newest;
+  fs::file_time_type latest{};
+  std::error_code ignored;
+  for (const fs::directory_entry& entry : fs::directory_iterator(project / recipe, ignored)) {
+    const std::vector<fs::path> checkpoints = checkpoints_in(entry.path() / "checkpoints");
+    if (checkpoints.empty()) continue;
+    const fs::file_time_type written = fs::last_write_time(checkpoints.back(), ignored);
+    if (newest && written <= latest) continue;
+    latest = written;
+    newest = entry.path();
   }
   return newest;
 }

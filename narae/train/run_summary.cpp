@@ -10,7 +10,7 @@ namespace {
 
 std::string scores_text(const Scores& scores) {
   const std::string top5 = scores.top5 ? fmt::format(", top 5 {:.2f} %", 100 * *scores.top5) : "";
-  return fmt::format("accuracy {:.2f} %{}, loss {:.4f} ({} samples)", 100 * scores.accuracy, top5, scores.loss,
+  return fmt::format("accuracy {:.2f} %{}, loss {} ({} samples)", 100 * scores.accuracy, top5, loss_text(scores.loss),
                      scores.samples);
 }
 

@@ -22,41 +22,13 @@
 #include "narae/plan/capture.h"
 #include "narae/plan/plan.h"
 #include "narae/train/receptive_field.h"
+#include "narae/train/trace.h"
 
 namespace narae {
 namespace {
 
-// A data leaf without data: enough to write a recipe that nobody computes.
-Tensor placeholder(DType dtype, const Shape& shape) {
-  return Tensor(NodeRef::adopt(detail::create_node(data_op, {dtype, shape}, {}, {})));
-}
-
-// A traced pass sets the training mode, moves running statistics and takes random numbers: all of it is put back.
-class Untouched {
- public:
-  explicit Untouched(const nn::Module& model) : random_(random_state()) {
-    note_modes(model);
-    for (const auto& [name, buffer] : model.named_buffers()) buffers_.emplace_back(buffer, copy(buffer).eval());
-  }
-  Untouched(const Untouched&) = delete;
-  Untouched& operator=(const Untouched&) = delete;
-  ~Untouched() {
-    for (const auto& [module, training] : modes_) module.train(training);
-    for (const auto& [buffer, value] : buffers_) buffer.assign(value);
-    set_random_state(random_);
-  }
-
- private:
-  // Parents first: setting a module's mode sets that of all below.
-  void note_modes(const nn::Module& module) {
-    modes_.emplace_back(module, module.is_training());
-    for (const auto& [name, child] : module.children()) note_modes(child);
-  }
-
-  RandomState random_;
-  std::vector<std::pair<nn::Module, bool>> modes_;
-  std::vector<std::pair<Tensor, Tensor>> buffers_;
-};
+using detail::placeholder;
+using detail::Untouched;
 
 // The operators of a recipe in the order in which they were written.
 std::vector<const Node*> operators_of(const Tensor& result) {

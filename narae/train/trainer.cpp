@@ -21,6 +21,7 @@
 #include "narae/train/run_pictures.h"
 #include "narae/train/run_summary.h"
 #include "narae/train/task_data.h"
+#include "narae/train/trace.h"
 #include "narae/train/weights.h"
 
 namespace narae {
@@ -62,7 +63,9 @@ bool is_finite(const nn::Module& model) {
   return true;
 }
 
-RunFolder make_folder(const Recipe& recipe, const TrainOptions& options) {
+// After all that can be known to fail.
+RunFolder make_folder(const Recipe& recipe, const TrainOptions& options, const Learner& learner, const Loader& loader) {
+  require_steps(recipe, learner, loader);
   if (!options.resume.empty()) return RunFolder::open(options.resume);
   return RunFolder::create(options.project, recipe.name, options.name, options.exist_ok);
 }
@@ -81,7 +84,7 @@ class Trainer {
         steps_per_epoch_(learner_.steps(loader_.batches())),
         rate_(recipe.train, steps_per_epoch_),
         stopping_(make_stopping(recipe.train)),
-        folder_(make_folder(recipe, options)),
+        folder_(make_folder(recipe, options, learner_, loader_)),
         progress_(options.progress) {}
 
   TrainResult run() {
@@ -160,10 +163,11 @@ class Trainer {
                                 seconds()));
     save(loader_.state());
     save_weights_of_epoch();
-    say(fmt::format("epoch {}/{}  loss {:.4f}  accuracy {:.2f} %  {} loss {:.4f}  {} accuracy {:.2f} %{}  {}{}", epoch,
-                    recipe_.train.epochs, trained.loss, 100 * trained.accuracy, judged(), state_.last.loss, judged(),
-                    100 * state_.last.accuracy, top5 ? fmt::format(" (top 5 {:.2f} %)", 100 * *top5) : "",
-                    clock_text(seconds()), better ? "  best" : ""));
+    say(fmt::format("epoch {}/{}  loss {}  accuracy {:.2f} %  {} loss {}  {} accuracy {:.2f} %{}  {}{}", epoch,
+                    recipe_.train.epochs, loss_text(trained.loss), 100 * trained.accuracy, judged(),
+                    loss_text(state_.last.loss), judged(), 100 * state_.last.accuracy,
+                    top5 ? fmt::format(" (top 5 {:.2f} %)", 100 * *top5) : "", clock_text(seconds()),
+                    better ? "  best" : ""));
     draw_curves(folder_.path(), {.title = title(), .judged = judged(), .steps_per_epoch = steps_per_epoch_});
   }
 
@@ -213,10 +217,12 @@ class Trainer {
       return remarks;
     }
     state_ = *saved;
+    require_epochs_left();
     loader_.restore(state_.loader);
     set_random_state(state_.random);
     rate_.load_state(state_.schedule);
-    if (const std::int64_t epochs = rate_.planned_epochs(); epochs != recipe_.train.epochs) {
+    if (const std::int64_t epochs = rate_.planned_epochs();
+        epochs != recipe_.train.epochs && state_.loader.epoch < recipe_.train.epochs) {
       remarks.push_back(
           fmt::format("the run was planned for {} epochs and has {} now: the rest of its learning-rate "
                       "schedule is planned anew",
@@ -230,6 +236,13 @@ class Trainer {
                         "): the weights may differ in their last bits from those of an undisturbed run");
     }
     return remarks;
+  }
+
+  // What was seen can't be unseen. As many epochs as were seen end a run that was interrupted in the next one.
+  void require_epochs_left() const {
+    if (recipe_.train.epochs >= state_.loader.epoch) return;
+    throw UsageError(fmt::format("--resume: {} has already seen {} epochs; train.epochs = {} would be fewer",
+                                 folder_.path().string(), state_.loader.epoch, recipe_.train.epochs));
   }
 
   // Other data than the run was begun with may need another network. Its checkpoints are good: they are left alone.
@@ -369,7 +382,9 @@ TrainPlan plan_training(const Recipe& recipe) {
   const TaskData data = open_task_data(recipe);
   const models::ModelConfig config = model_config(recipe, data.train);
   const Learner learner(recipe, config);
-  const std::int64_t steps = learner.steps(training_loader(recipe, data.train).batches());
+  const Loader loader = training_loader(recipe, data.train);
+  require_steps(recipe, learner, loader);
+  const std::int64_t steps = learner.steps(loader.batches());
   const RateSchedule schedule(recipe.train, steps);  // refuses what can't be a schedule
   return {.network = nn::to_string(learner.network()),
           .parameters = learner.network().parameter_count(),

@@ -201,6 +201,19 @@ TEST(DatasetsCommand, MistakesAreExplained) {
   EXPECT_EQ(run_command({"datasets", "show", "synth:xor", "--split", "validation"}, options).exit_code, 2);
   EXPECT_EQ(run_command({"datasets", "show", "synth:xor", "--count", "5"}, options).exit_code, 2);
   EXPECT_EQ(run_command({"datasets", "show", "synth:xor", "--save", "a.png", "--count", "0"}, options).exit_code, 2);
+  for (const char* name : {"a7.jpg", "a7"}) {
+    const CommandResult ending = run_command({"datasets", "show", "synth:xor", "--save", name}, options);
+    EXPECT_EQ(ending.exit_code, 2);
+    EXPECT_SAYS(ending.err, "must end in .png");
+    EXPECT_FALSE(fs::exists(folder / name));
+  }
+  const CommandResult seed =
+      run_command({"datasets", "show", "synth:shapes", "--save", "a.png", "--augment", "--seed", "-1"}, options);
+  EXPECT_EQ(seed.exit_code, 2);
+  EXPECT_SAYS(seed.err, "not in range 0 to 9223372036854775807");
+  EXPECT_SAYS(run_command({"datasets", "show", "--help"}).out, "224 x 224 where they differ");
+  EXPECT_EQ(run_command({"datasets", "show", "synth:shapes?size=1"}, options).exit_code, 2);
+  EXPECT_EQ(run_command({"datasets", "show", "synth:shapes?train=99999999999"}, options).exit_code, 2);
   const CommandResult nowhere = run_command({"datasets", "show", "synth:xor", "--save", "no/folder/a.png"}, options);
   EXPECT_EQ(nowhere.exit_code, 1);
   EXPECT_SAYS(nowhere.err, "no/folder");

@@ -144,8 +144,9 @@ TEST_F(TrainedRun, EvalAveragesTheProbabilitiesOfSeveralRuns) {
   EXPECT_EQ(both["samples"], 100);
   // -log of a mean is at most the mean of -log (Jensen).
   EXPECT_LE(both["loss"].get<double>(), (one["loss"].get<double>() + other["loss"].get<double>()) / 2 + 1e-6);
-  // Twice the same run is that run.
-  const Json twice = json_of({"softmax/run", "softmax/run"});
+  // Two equal runs are that run.
+  fs::copy(folder() / "runs/softmax/run", folder() / "runs/softmax/copy", fs::copy_options::recursive);
+  const Json twice = json_of({"softmax/run", "softmax/copy"});
   EXPECT_EQ(twice["accuracy"], one["accuracy"]);
   EXPECT_NEAR(twice["loss"].get<double>(), one["loss"].get<double>(), 1e-6);
   EXPECT_SAYS(run({"eval", "softmax/run", "mlp/member"}).out, "runs/softmax/run + runs/mlp/member  accuracy ");
@@ -170,6 +171,7 @@ TEST_F(TrainedRun, EvalExplainsMistakes) {
   const std::vector<std::tuple<std::vector<std::string>, int, std::string>> mistakes = {
       {{"eval"}, 2, "run is required"},
       {{"eval", "runs/softmax/rnu"}, 2, "run"},
+      {{"eval", "softmax/run", "./runs/softmax/run"}, 2, "is given twice"},
       {{"eval", "softmax/run", "--split", "tset"}, 2, "test"},
       {{"eval", "softmax/run", "--split", "val"}, 1, "validation"},
       {{"eval", "softmax/run", "--data", "synth:moons"}, 1, "(2,), but the network takes (1, 28, 28)"},

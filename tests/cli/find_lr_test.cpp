@@ -21,7 +21,7 @@ class FindLr : public testing::Test {
 
   CommandResult find(std::vector<std::string> flags) {
     const std::vector<std::string> base = {"train",  "mlp", "model.hidden=8", "--data", "synth:moons?train=400",
-                                           "--seed", "1",   "--batch-size",   "20",     "--find-lr"};
+                                           "--seed", "2",   "--batch-size",   "100",    "--find-lr"};
     flags.insert(flags.begin(), base.begin(), base.end());
     return run_command(flags, {.folder = folder_});
   }
@@ -61,7 +61,7 @@ TEST_F(FindLr, StepsAndJson) {
 
 TEST_F(FindLr, ExplainsMistakes) {
   const std::vector<std::pair<std::vector<std::string>, std::string>> mistakes = {
-      {{"--find-lr-steps", "3"}, "give at least 10"},
+      {{"--find-lr-steps", "24"}, "give at least 25"},
       {{"--find-lr-steps", "many"}, "--find-lr-steps"},
       {{"--resume"}, "--resume excludes --find-lr"},
       {{"--dry-run"}, "--dry-run excludes --find-lr"},
@@ -74,6 +74,29 @@ TEST_F(FindLr, ExplainsMistakes) {
   }
   EXPECT_EQ(run_command({"train", "mlp", "--find-lr-steps", "40"}, {.folder = folder_}).exit_code, 2);
   EXPECT_TRUE(fs::is_empty(folder_));
+}
+
+TEST_F(FindLr, SaysWhenThereIsNothingToSuggest) {
+  // The whole noise of small batches and not enough steps for a fall.
+  const CommandResult result = run_command({"train", "resnet20", "--data", "synth:shapes?train=64&test=32",
+                                            "--batch-size", "4", "--find-lr", "--find-lr-steps", "25", "data.size=8"},
+                                           {.folder = folder_});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_SAYS(result.out, "no learning rate to suggest");
+  EXPECT_TRUE(has("runs/resnet20/find-lr/find-lr.csv"));
+}
+
+TEST_F(FindLr, LeavesTheFoldersOfRunsAlone) {
+  ASSERT_EQ(run_command({"train", "mlp", "model.hidden=8", "--data", "synth:moons?train=80&test=40", "--epochs", "1",
+                         "--quiet"},
+                        {.folder = folder_})
+                .exit_code,
+            0);
+  const CommandResult result = find({"--name", "run", "--exist-ok"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_SAYS(result.err, "runs/mlp/run is the folder of a run");
+  EXPECT_EQ(result.out, "");
+  EXPECT_FALSE(has("runs/mlp/run/find-lr.csv"));
 }
 
 TEST_F(FindLr, AnInterruptWritesNothing) {

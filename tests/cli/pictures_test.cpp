@@ -161,6 +161,17 @@ TEST_F(PictureFolder, ShowDrawsWhatTrainingSees) {
   EXPECT_SAYS(complaint({"datasets", "show", "synth:moons", "--save", "a.png", "--augment"}), "holds no pictures");
 }
 
+TEST_F(PictureFolder, SplitsThatAreNotThereAreRefused) {
+  write_classes(folder_ / "flat", {"a", "b"}, 3);
+  for (const char* split : {"test", "validation"}) {
+    const CommandResult result = run({"datasets", "show", "flat", "--split", split});
+    EXPECT_EQ(result.exit_code, 2) << split;
+    EXPECT_SAYS(result.err, std::string("'flat' has no ") + split + " samples");
+    EXPECT_SAYS(result.err, "; give train\n");
+    EXPECT_EQ(result.out, "");
+  }
+}
+
 TEST_F(PictureFolder, MistakesAreExplained) {
   fs::create_directories(folder_ / "shades" / "train" / "empty");
   const CommandResult empty = run({"train", "lenet5", "--data", "shades", "--dry-run"});

@@ -239,6 +239,8 @@ TEST_F(TrainCommand, MistakesOfUseExitWith2) {
       {{"mlp", "--epochs", "0"}, "train.epochs must be an integer"},
       {{"mlp", "--val-fraction", "1"}, "data.val_fraction"},
       {{"mlp", "--lr", "-1"}, "train.optimizer.lr"},
+      {{"mlp", "model.num_classes=0"}, "the data decide it"},
+      {{"mlp", "data.augment=0"}, "as in data.augment.resized_crop=..."},
       {{"mlp", "model.activation=rleu"}, "did you mean 'relu'?"},
       {{"mlp", "softmax"}, "one recipe at a time"},
       {{"mlp", "--data", "synth:xro"}, "did you mean 'synth:xor'?"},
@@ -406,6 +408,51 @@ TEST_F(TrainCommand, ResumeFindsTheRun) {
   const CommandResult other = train({"softmax", "--resume", "runs/mlp/run"});
   EXPECT_EQ(other.exit_code, 2);
   EXPECT_SAYS(other.err, "is a run of recipe 'mlp'");
+}
+
+TEST_F(TrainCommand, ResumeTakesTheRunOfTheNewestCheckpointWhateverItsName) {
+  ASSERT_EQ(train_points({}).exit_code, 0);
+  ASSERT_EQ(train_points({"--name", "wide", "model.hidden=16"}).exit_code, 0);
+  EXPECT_SAYS(last_line(train({"mlp", "--resume"}).out), "runs/mlp/wide  ");
+  EXPECT_SAYS(last_line(train({"mlp", "--resume", "--name", "run"}).out), "runs/mlp/run  ");
+  ASSERT_EQ(train({"--resume", "runs/mlp/run", "--epochs", "3"}).exit_code, 0);
+  EXPECT_SAYS(last_line(train({"mlp", "--resume"}).out), "runs/mlp/run  ");
+  const CommandResult both = train({"--resume", "runs/mlp/run", "--name", "wide"});
+  EXPECT_EQ(both.exit_code, 2);
+  EXPECT_SAYS(both.err, "--name: 'runs/mlp/run' goes on under its own name");
+}
+
+TEST_F(TrainCommand, EpochsThatWereSeenCanNotBeTakenBack) {
+  ASSERT_EQ(train_points({}).exit_code, 0);
+  const std::string before = read_whole(folder_ / "runs/mlp/run/recipe.toml");
+  const CommandResult fewer = train({"--resume", "runs/mlp/run", "--epochs", "1"});
+  EXPECT_EQ(fewer.exit_code, 2);
+  EXPECT_SAYS(fewer.err, "has already seen 2 epochs");
+  EXPECT_EQ(read_whole(folder_ / "runs/mlp/run/recipe.toml"), before);
+}
+
+TEST_F(TrainCommand, WhatCanBeKnownToFailFailsBeforeAFolderIsMade) {
+  const std::vector<std::string> resnet = {
+      "resnet18", "model.stem=imagenet", "--data", "synth:shapes?train=65&test=8", "--epochs", "1", "--batch-size"};
+  const auto with = [](std::vector<std::string> words, const std::string& last) {
+    words.push_back(last);
+    return words;
+  };
+  const std::vector<std::tuple<std::vector<std::string>, int, std::string>> failures = {
+      {with(resnet, "64"), 2, "train.batch_size = 64: of 65 training samples, the last batch of an epoch has 1"},
+      {{"resnet18", "model.name=inception-v3", "--data", "synth:shapes?train=8&test=4&size=80"}, 1, "299"},
+      {{"mlp", "--data", "synth:moons", "data.augment.cutmix=0.2"}, 1, "data.augment.cutmix: "},
+      {{"mlp", "--data", "synth:moons", "data.augment.flip=0.5"}, 1, "data.augment.flip: "},
+      {{"mlp", "--data", "synth:digits?train=20&test=10", "data.augment.hue=0.1"}, 1, "data.augment.hue: "}};
+  for (const auto& [words, code, part] : failures) {
+    for (const char* flag : {"--quiet", "--dry-run", "--find-lr"}) {
+      const CommandResult result = train(with(words, flag));
+      EXPECT_EQ(result.exit_code, code) << part << flag << result.err;
+      EXPECT_SAYS(result.err, part);
+    }
+  }
+  EXPECT_EQ(train(with(with(resnet, "63"), "--dry-run")).exit_code, 0);
+  EXPECT_TRUE(fs::is_empty(folder_));
 }
 
 TEST_F(TrainCommand, ResumingUnderOtherConditionsSaysSo) {

@@ -23,7 +23,11 @@ TEST(DidYouMean, NamesTheNearestThatIsNotTooFar) {
   const std::vector<std::string> known = {"mlp", "lenet5", "resnet20"};
   EXPECT_EQ(did_you_mean("lpm", std::vector<std::string>{"lmp"}), "; did you mean 'lmp'?");
   EXPECT_EQ(did_you_mean("lenet", known), "; did you mean 'lenet5'?");
+  EXPECT_EQ(did_you_mean("nlp", known), "; did you mean 'mlp'?");
+  EXPECT_EQ(did_you_mean("resnet", known), "; did you mean 'resnet20'?");
   EXPECT_EQ(did_you_mean("transformer", known), "");
+  EXPECT_EQ(did_you_mean("nonexist", std::vector<std::string>{"mnist"}), "");
+  EXPECT_EQ(did_you_mean("q", std::vector<std::string>{"x"}), "");
   EXPECT_EQ(did_you_mean(std::string(1000, 'm'), known), "");
 }
 

@@ -232,7 +232,8 @@ TEST(Augmenter, RefusesWhatCanNotBeDone) {
   };
   EXPECT_TRUE(contains(message(DType::f32, {2}, {.flip = 0.5F}), "height and width"));
   EXPECT_TRUE(contains(message(DType::i32, {1, 4, 4}, {.flip = 0.5F}), "u8 or f32"));
-  EXPECT_TRUE(contains(message(DType::f32, {1, 4, 4}, {.resized_crop = 0.5F}), "resized_crop scales u8"));
+  EXPECT_TRUE(contains(message(DType::f32, {1, 4, 4}, {.resized_crop = 0.5F}),
+                       "data.augment.resized_crop: u8 pictures are scaled"));
   EXPECT_TRUE(contains(message(DType::u8, {1, 4, 4}, {.hue = 0.1F}), "3 channels"));
   EXPECT_TRUE(contains(message(DType::u8, {1, 4, 4}, {.saturation = 0.1F}), "3 channels"));
   for (const auto& [options, part] : std::vector<std::pair<AugmentOptions, std::string>>{

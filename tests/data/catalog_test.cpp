@@ -139,7 +139,13 @@ TEST(Catalog, GeneratorsTakeSettings) {
   EXPECT_EQ(open_dataset("synth:moons", Split::train).size(), 2000);
   EXPECT_EQ(open_dataset("synth:xor?noise=0.3&test=7", Split::test).size(), 7);
   EXPECT_EQ(open_dataset("synth:circles", Split::test).fields[0].shape, (Shape{2}));
-  EXPECT_TRUE(open_dataset("synth:digits?train=1000000", Split::train).generate);  // too large to keep
+  const Dataset streamed = open_dataset("synth:digits?train=1000003", Split::train);
+  EXPECT_TRUE(streamed.generate);  // too large to keep
+  // What is known of their classes is not found out by drawing them.
+  EXPECT_EQ(class_counts(streamed)[2], 100001);
+  EXPECT_EQ(class_counts(streamed)[3], 100000);
+  const Array some = read_field(streamed, "label", 77, 99);
+  for (std::size_t i = 0; i < 22; ++i) EXPECT_EQ(some.values<std::int64_t>()[i], (*streamed.labels)[77 + i]);
 }
 
 TEST(Catalog, WrongSettingsAreRefused) {
@@ -154,6 +160,12 @@ TEST(Catalog, WrongSettingsAreRefused) {
     EXPECT_TRUE(contains(message(std::string("synth:digits?train=") + value), "is not a number")) << value;
   }
   EXPECT_TRUE(contains(message("synth:moons?noise=nan"), "is not a number"));
+  for (const char* set : {"digits", "shapes", "xor", "moons", "circles"}) {
+    EXPECT_TRUE(contains(message(std::string("synth:") + set + "?test=10000001"), "at most 10000000"));
+  }
+  for (const char* side : {"1", "7", "1025"}) {
+    EXPECT_TRUE(contains(message(std::string("synth:shapes?size=") + side), "at least 8 and at most 1024")) << side;
+  }
   EXPECT_TRUE(contains(message("synth:digits?size=20"), "unknown setting 'size'"));
   EXPECT_TRUE(contains(message("synth:shapes?szie=20"), "did you mean 'size'"));
 }

@@ -44,7 +44,7 @@ TEST(Cifar, DamageIsNamedWithFileAndPlace) {
   const auto message = [](const std::string& bytes, CifarKind kind = CifarKind::cifar10) {
     return error_of([&] { (void)parse_cifar(buffer_of(bytes), "batch.bin", kind); });
   };
-  EXPECT_TRUE(contains(message(""), "batch.bin: 0 bytes"));
+  EXPECT_TRUE(contains(message(""), "batch.bin: the file is empty"));
   EXPECT_TRUE(contains(message(record("\3", 10).substr(1)), "3072 bytes are not a whole number of records of 3073"));
   EXPECT_TRUE(contains(message(record("\3", 1) + "x"), "1 are left after 1"));
   EXPECT_TRUE(contains(message(record("\3", 1) + record("\12", 1)), "label 10 of record 1 at byte 3073"));
@@ -99,6 +99,30 @@ TEST(Cifar, MissingBatchesAreNamed) {
   const std::string message = error_of([&] { (void)open_splits(folder.string()); });
   EXPECT_TRUE(contains(message, "no batches of split 'test'")) << message;
   EXPECT_TRUE(contains(message, "test_batch.bin")) << message;
+}
+
+TEST(Cifar, AGapInTheNumbersIsNoCompleteSet) {
+  const fs::path folder = fresh_folder();
+  write_cifar10(folder);
+  write(folder / "data_batch_5.bin", record("\1", 1));
+  const std::string message = error_of([&] { (void)open_splits(folder.string()); });
+  EXPECT_TRUE(contains(message, "missing (data_batch_3.bin, data_batch_4.bin)")) << message;
+  fs::remove(folder / "data_batch_5.bin");
+  fs::remove(folder / "data_batch_1.bin");
+  EXPECT_TRUE(contains(error_of([&] { (void)open_splits(folder.string()); }), "missing (data_batch_1.bin)"));
+  write(folder / "data_batch_1.bin", record("\1", 1));
+  write(folder / "data_batch_1.bin.gz", gzip(record("\1", 1)));  // the same again
+  EXPECT_EQ(open_splits(folder.string()).train.size(), 2);
+}
+
+TEST(Cifar, ThePythonVersionIsCalledByItsName) {
+  const fs::path ten = fresh_folder();
+  write(ten / "cifar-10-batches-py" / "data_batch_1", "\x80\2}");
+  EXPECT_TRUE(contains(error_of([&] { (void)open_splits(ten.string()); }), "the Python version of CIFAR"));
+  EXPECT_TRUE(contains(error_of([&] { (void)open_splits((ten / "cifar-10-batches-py").string()); }), "the binary one"));
+  const fs::path hundred = fresh_folder();
+  for (const char* name : {"train", "test", "meta"}) write(hundred / name, "\x80\2}");
+  EXPECT_TRUE(contains(error_of([&] { (void)open_splits(hundred.string()); }), "the Python version of CIFAR"));
 }
 
 TEST(Cifar, TheRealOneIsWhatItShouldBe) {

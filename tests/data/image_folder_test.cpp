@@ -163,6 +163,17 @@ TEST(ImageFolder, DamagedFilesAreLeftOutAndCounted) {
   EXPECT_EQ(open_splits(folder.string(), {.strict = true}).train.size(), 5);
 }
 
+TEST(ImageFolder, StrictNamesTheFirstDamagedFileAndHowManyThereAre) {
+  const fs::path folder = fresh_folder();
+  write_classes(folder, {"a", "b"}, 40);
+  for (const char* path : {"b/p8.png", "a/p17.png", "b/p33.png"}) write(folder / path, "no picture");
+  for (int repeat = 0; repeat < 20; ++repeat) {
+    const std::string message = complaint(folder, {.strict = true});
+    EXPECT_TRUE(contains(message, "a/p17.png: ")) << message;
+    EXPECT_TRUE(contains(message, "(the first of 3 such files)")) << message;
+  }
+}
+
 TEST(ImageFolder, StreamedPicturesThatTurnOutDamagedAreReplacedByTheNext) {
   const fs::path folder = fresh_folder();
   write_classes(folder, {"a", "b"}, 2);

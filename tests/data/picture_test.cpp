@@ -76,7 +76,8 @@ TEST(Picture, GreyIsRec601Luma) {
 }
 
 TEST(Picture, OtherFilesAreCalledByTheirNames) {
-  expect_refused("", "an empty file");
+  expect_refused("", "photo.jpg: the file is empty");
+  EXPECT_FALSE(contains(error_of([] { (void)parse(""); }), "convert"));
   expect_refused("GIF89a......", "a GIF file; convert the picture to PNG or JPEG");
   expect_refused("BM......", "a BMP file");
   expect_refused(std::string("II*\0....", 8), "a TIFF file");
@@ -135,10 +136,10 @@ TEST(Jpeg, BombsAreRefusedBeforeMemoryIsAskedFor) {
 TEST(Jpeg, TheLimitCanBeSet) {
   EXPECT_EQ(parse(reference_file("jpeg_420"), 33 * 41).shape, (Shape{3, 33, 41}));
   for (const char* name : {"jpeg_420", "png_rgb"}) {
-    EXPECT_TRUE(contains(error_of([&] { (void)parse(reference_file(name), 100); }), "more than the limit of 100"))
+    EXPECT_TRUE(contains(error_of([&] { (void)parse(reference_file(name), 100); }),
+                         "more than the limit of 100 pixels; make it smaller first or raise data.max_pixels"))
         << name;
-    EXPECT_TRUE(contains(error_of([&] { (void)probe(reference_file(name), 100); }), "more than the limit of 100"))
-        << name;
+    EXPECT_TRUE(contains(error_of([&] { (void)probe(reference_file(name), 100); }), "raise data.max_pixels")) << name;
   }
 }
 

@@ -221,6 +221,19 @@ TEST(Safetensors, LyingLengthOfTheHeader) {
   expect_refused(file_of(" {}"), "doesn't begin with '{'");
 }
 
+TEST(Safetensors, APyTorchCheckpointIsCalledByItsName) {
+  const std::string rest(4000, '\x8a');
+  for (const char* beginning : {"PK\3\4", "\x80\2", "\x80\5"}) {
+    expect_refused(beginning + rest, "a PyTorch checkpoint");
+    expect_refused(beginning + rest, "safetensors.torch.save_file(");
+  }
+  expect_refused("\x80\6" + rest, "this is not a safetensors file");
+  // A sound file whose header has 640 bytes begins like a pickle.
+  std::string header = "{" + entry("a", "U8", "[2]", 0, 2) + "}";
+  header.resize(640, ' ');
+  EXPECT_EQ(parse(file_of(header, "xy")).tensors.size(), 1U);
+}
+
 TEST(Safetensors, DamagedHeader) {
   const std::string good = entry("a", "U8", "[2]", 0, 2);
   EXPECT_EQ(parse(file_of("{" + good + "}  ", "xy")).tensors.size(), 1U);

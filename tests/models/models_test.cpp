@@ -160,7 +160,11 @@ TEST(ModelConfig, DamagedOnesAreRefusedByName) {
   EXPECT_NO_THROW(static_cast<void>(parse_config(good, "x")));
   refused(good.substr(0, good.size() / 2), "");
   refused("[]", "");
-  refused("{\"model\": 3}", "");
+  refused("{\"model\": 3}", "'model' must be text");
+  refused("{\"model\": \"mlp\"}", "the key 'options' is missing");
+  refused(std::string(good).replace(good.find("\"input\""), 7, "\"inputs\""), "the key 'input' is missing");
+  refused(std::string(good).replace(good.find("\"mean\": []"), 10, "\"mean\": 1"), "'mean' must be a list of numbers");
+  refused("{", "not valid JSON: parse error at line 1");
   refused(std::string(good).replace(good.find("\"mean\": []"), 10, "\"mean\": [1.0]"), "1 means, but 0 deviations");
   refused(std::string(good).replace(good.find("\"classes\": []"), 13, "\"classes\": [\"a\"]"), "1 class names for 10");
   refused(std::string(good).replace(good.find("28"), 2, "-1"), "");

@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "narae/core/error.h"
+#include "narae/core/random.h"
 #include "narae/train/run_folder.h"
 #include "narae/train/table.h"
 #include "narae/train/trainer.h"
@@ -61,6 +62,44 @@ TEST(RangeTest, SuggestsWhereTheLossFallsFastest) {
     // The mean of neighbours takes the noise away.
     for (std::size_t i = 10; i < 30; ++i) EXPECT_NEAR(test.points[i].smoothed, 2, 0.03) << i;
   }
+}
+
+TEST(RangeTest, NoiseIsNoFall) {
+  for (const int count : {25, 50, 100}) {
+    for (std::uint64_t seed = 0; seed < 200; ++seed) {
+      RandomStream random(seed, 7);
+      RangeTest test;
+      for (int i = 0; i < count; ++i) {
+        const double decade = -7 + 8.0 * i / count;
+        const double burst = decade > 0 ? 5 * decade * decade : 0;
+        test.points.push_back({.lr = std::pow(10, decade), .loss = 2.3 + burst + 0.2 * random.normal()});
+      }
+      judge_range_test(test);
+      EXPECT_EQ(test.suggestion, 0) << seed << " of " << count;
+    }
+  }
+}
+
+TEST(RangeTest, TheSuggestionIsNotOnThePlateau) {
+  for (std::uint64_t seed = 0; seed < 200; ++seed) {
+    RangeTest test = invented(0);
+    RandomStream random(seed, 7);
+    for (RangePoint& point : test.points) point.loss += 0.15 * random.normal();
+    judge_range_test(test);
+    EXPECT_NEAR(std::log10(test.suggestion), -3, 1) << seed;
+  }
+}
+
+TEST(RangeTest, ALaterFallOfRatesThatAreTooHighDoesNotCount) {
+  RangeTest test = invented(0.02);
+  const std::size_t count = test.points.size();
+  for (std::size_t i = 0; i < count; ++i) {
+    const double decade = std::log10(test.points[i].lr);
+    if (decade > -0.5) test.points[i].loss = decade < 0.2 ? 3 : 0.2;  // below what it was at -1
+  }
+  judge_range_test(test);
+  EXPECT_NEAR(std::log10(test.suggestion), -3, 0.35);
+  EXPECT_LT(test.lowest_loss_at, 1);
 }
 
 TEST(RangeTest, ALossThatNeverFallsHasNoSuggestion) {
@@ -124,7 +163,7 @@ TEST(RangeTest, RefusesRangesThatAreNone) {
   refused({.lowest = 0});
   refused({.lowest = 1, .highest = 1});
   refused({.highest = std::numeric_limits<double>::infinity()});
-  refused({.steps = 9});
+  refused({.steps = 24});
 }
 
 TEST(RangeTest, LeavesATableAndACurve) {
@@ -146,6 +185,10 @@ TEST(RangeTest, LeavesATableAndACurve) {
   write_whole(folder / "find-lr.csv", "old");
   EXPECT_EQ(save_range_test(test, points_recipe(), {.project = project, .exist_ok = true}), folder);
   EXPECT_NE(read_whole(folder / "find-lr.csv"), "old");
+  // A run's folder is not taken.
+  write_whole(folder / "recipe.toml", "");
+  EXPECT_THROW(static_cast<void>(save_range_test(test, points_recipe(), {.project = project, .exist_ok = true})),
+               UsageError);
   for (const auto& entry : fs::directory_iterator(project / "points")) {
     EXPECT_FALSE(entry.path().filename().string().starts_with(".")) << entry.path();
   }

@@ -237,7 +237,9 @@ TEST(RecipeOverride, ComplaintsQuoteTheArgument) {
   expect_says(override_complaint(recipe, {"train.optimizer.lr"}), {"train.optimizer.lr", "section.key=value"});
   expect_says(override_complaint(recipe, {"=3"}), {"section.key=value"});
   expect_says(override_complaint(recipe, {"lr=0.1"}), {"\"lr=0.1\"", "did you mean 'train.optimizer.lr'"});
-  expect_says(override_complaint(recipe, {"train.optimizer=adam"}), {"train.optimizer is a section"});
+  expect_says(override_complaint(recipe, {"train.optimizer=adam"}),
+              {"train.optimizer is a section", "as in train.optimizer.name=..."});
+  expect_says(override_complaint(recipe, {"data.augment=1"}), {"as in data.augment.resized_crop=..."});
   expect_says(override_complaint(recipe, {"train.epochs=0"}), {"\"train.epochs=0\"", "an integer from 1"});
   expect_says(override_complaint(recipe, {"train.epochs=1\ntrain.seed=2"}), {"train.epochs must be an integer"});
   expect_says(override_complaint(recipe, {"train.epochs="}), {"train.epochs must be an integer"});

@@ -5,6 +5,7 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <string>
 
 #include "narae/core/error.h"
 #include "narae/train/metrics.h"
@@ -25,6 +26,13 @@ Array picture(const Shape& shape, const std::vector<std::uint8_t>& values) {
 std::vector<std::uint8_t> pixels(const Array& array) {
   const auto values = array.values<std::uint8_t>();
   return {values.begin(), values.end()};
+}
+
+TEST(LossText, HasNoDigitsThatSayNothing) {
+  EXPECT_EQ(loss_text(0.12345), "0.1235");
+  EXPECT_EQ(loss_text(123.4), "123.4000");
+  EXPECT_EQ(loss_text(42942689343176704.0), "4.29e+16");
+  EXPECT_EQ(loss_text(std::nan("")), "nan");
 }
 
 TEST(FittedPicture, ARightOneStaysAsItIs) {

@@ -260,8 +260,11 @@ TEST(Train, OnlyWhatTheFinishedStepsDoNotDependOnMayChange) {
   const TrainResult more = train(resumed_recipe(whole.run, longer), options);
   EXPECT_EQ(more.steps, 24);
   EXPECT_EQ(load_recipe(whole.run.string()).train.epochs, 4);
+  const std::vector<std::string> recomputed = {"train.checkpoint_activations=true", "train.epochs=5"};
+  EXPECT_EQ(train(resumed_recipe(whole.run, recomputed), options).epochs, 5);
+  EXPECT_TRUE(load_recipe(whole.run.string()).train.checkpoint_activations);
 
-  const std::vector<std::string> other = {"train.epochs=5", "train.batch_size=20"};
+  const std::vector<std::string> other = {"train.epochs=6", "train.batch_size=20"};
   const std::string text = refusal([&] { static_cast<void>(resumed_recipe(whole.run, other)); });
   EXPECT_NE(text.find("train.batch_size can't be changed"), std::string::npos) << text;
   const std::vector<std::string> same = {"train.batch_size=10", "train.seed=0"};
