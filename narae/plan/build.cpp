@@ -155,7 +155,9 @@ class Builder {
       const int v = static_cast<int>(i);
       Value& value = p_.at(v);
       if (value.op->kind == OpClass::leaf) continue;
-      if (is_view(*value.op)) {
+      const bool moves_nothing = value.op == &reorder_op &&
+                                 is_same_memory(value.signature.shape, p_.at(value.inputs[0]).layout(), value.layout());
+      if (is_view(*value.op) || moves_nothing) {
         const int k = &*value.op == &output_op ? static_cast<int>(value.attributes[0]) : 0;
         storage_of_[i] = {result_storage(value.inputs[0], k)};
         continue;

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <optional>
+
 #include "narae/core/error.h"
 #include "narae/graph/leaves.h"
 #include "narae/graph/module_path.h"
@@ -17,7 +20,38 @@ std::string text_of(const Signature& s) {
   return fmt::format("{}{}", name_of(s.dtype), narae::to_string(s.shape));
 }
 
+// The axes of a layout's memory, outermost first, without those of one element; pieces of one axis that lie side by
+// side are one. Nothing for a layout that has padding.
+std::optional<std::vector<LayoutAxis>> order_of(const Shape& shape, Layout layout) {
+  std::vector<LayoutAxis> all;
+  if (layout == Layout::row_major) {
+    for (int i = 0; i < shape.rank(); ++i) all.push_back({i, shape[i], 1});
+  } else {
+    all = cpu_backend().layouts().axes(layout);
+    if (all.empty()) return std::nullopt;
+  }
+  std::vector<LayoutAxis> order;
+  for (const LayoutAxis& axis : all) {
+    if (axis.extent == 1) continue;
+    if (!order.empty() && order.back().axis == axis.axis && order.back().step == axis.extent * axis.step) {
+      order.back() = {axis.axis, order.back().extent * axis.extent, axis.step};
+    } else {
+      order.push_back(axis);
+    }
+  }
+  return order;
+}
+
 }  // namespace
+
+bool is_same_memory(const Shape& shape, Layout a, Layout b) {
+  const auto same = [](const LayoutAxis& x, const LayoutAxis& y) {
+    return x.axis == y.axis && x.extent == y.extent && x.step == y.step;
+  };
+  const auto first = order_of(shape, a);
+  const auto second = order_of(shape, b);
+  return first && second && std::equal(first->begin(), first->end(), second->begin(), second->end(), same);
+}
 
 const Op& loop_op = define_op({.name = "loop", .kind = OpClass::general, .arity = -1, .infer = loop_signature});
 

@@ -83,6 +83,9 @@ extern const Op& reorder_op;
 /// Bytes of result k of a value, in its layout.
 [[nodiscard]] std::size_t bytes_of(const Value& value, int k);
 
+/// Whether a value of that shape looks the same in memory in both layouts, as pictures of one pixel do.
+[[nodiscard]] bool is_same_memory(const Shape& shape, Layout a, Layout b);
+
 /// Throws Error (a defect of ours) when a program breaks its rules; `after` names the pass that ran last.
 void verify(const Program& program, const char* after);
 
