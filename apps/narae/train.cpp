@@ -145,7 +145,7 @@ std::optional<fs::path> run_to_resume(const Arguments& arguments, const Request&
   }
   const std::string recipe = load_recipe(*request.recipe).name;
   if (!arguments.named) {
-    if (auto run = newest_checkpointed_run(arguments.project, recipe)) return run;
+    if (auto run = latest_run(arguments.project, recipe)) return run;
   }
   return newest_run(arguments.project, recipe, arguments.name);
 }
@@ -329,18 +329,16 @@ void add_train(CLI::App& app, Outcome& outcome) {
       ->type_name("NAME")
       ->capture_default_str();
   command->add_flag("--exist-ok", arguments->exist_ok, "Replace a run of that name");
-  CLI::Option* const resume =
-      command
-          ->add_option_function<std::vector<std::string>>(
-              "--resume",
-              [arguments](const std::vector<std::string>& run) {
-                arguments->resume = true;
-                if (!run.empty()) arguments->resumed_run = run.front();
-              },
-              "Go on with RUN, or with the recipe's run of the newest checkpoint (with --name: of that "
-              "name)")
-          ->type_name("[RUN]")
-          ->expected(0, 1);
+  CLI::Option* const resume = command
+                                  ->add_option_function<std::vector<std::string>>(
+                                      "--resume",
+                                      [arguments](const std::vector<std::string>& run) {
+                                        arguments->resume = true;
+                                        if (!run.empty()) arguments->resumed_run = run.front();
+                                      },
+                                      "Go on with RUN, or with the recipe's last run (with --name: of that name)")
+                                  ->type_name("[RUN]")
+                                  ->expected(0, 1);
   path_setting("--weights", "train.weights", "FILE", "Weights to start from: .safetensors or .safetensors.index.json");
   command->add_option("--fresh", arguments->fresh, "Tensors that are not taken from --weights: a module or a pattern")
       ->type_name("PATTERN")

@@ -149,19 +149,22 @@ std::optional<fs::path> newest_run(const fs::path& project, const std::string& r
   return newest;
 }
 
-std::optional<fs::path> newest_checkpointed_run(const fs::path& project, const std::string& recipe) {
-  std::optional<fs::path> newest;
-  fs::file_time_type latest{};
+std::optional<fs::path> latest_run(const fs::path& project, const std::string& recipe) {
+  std::optional<fs::path> latest;
+  fs::file_time_type at{};
   std::error_code ignored;
   for (const fs::directory_entry& entry : fs::directory_iterator(project / recipe, ignored)) {
-    const std::vector<fs::path> checkpoints = checkpoints_in(entry.path() / "checkpoints");
-    if (checkpoints.empty()) continue;
-    const fs::file_time_type written = fs::last_write_time(checkpoints.back(), ignored);
-    if (newest && written <= latest) continue;
-    latest = written;
-    newest = entry.path();
+    std::vector<fs::path> signs = checkpoints_in(entry.path() / "checkpoints");
+    signs.push_back(entry.path() / "recipe.toml");
+    for (const fs::path& sign : signs) {
+      std::error_code missing;
+      const fs::file_time_type written = fs::last_write_time(sign, missing);
+      if (missing || (latest && written <= at)) continue;
+      at = written;
+      latest = entry.path();
+    }
   }
-  return newest;
+  return latest;
 }
 
 }  // namespace narae

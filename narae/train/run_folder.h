@@ -50,8 +50,8 @@ NARAE_API void require_run_name(const std::string& name);
                                                                         const std::string& recipe,
                                                                         const std::string& name);
 
-/// The run of that recipe, whatever its name, whose newest checkpoint was written last; nothing without checkpoints.
-[[nodiscard]] NARAE_API std::optional<std::filesystem::path> newest_checkpointed_run(
-    const std::filesystem::path& project, const std::string& recipe);
+/// The run of that recipe, whatever its name, that was begun last or wrote the last checkpoint; or nothing.
+[[nodiscard]] NARAE_API std::optional<std::filesystem::path> latest_run(const std::filesystem::path& project,
+                                                                        const std::string& recipe);
 
 }  // namespace narae

@@ -410,13 +410,19 @@ TEST_F(TrainCommand, ResumeFindsTheRun) {
   EXPECT_SAYS(other.err, "is a run of recipe 'mlp'");
 }
 
-TEST_F(TrainCommand, ResumeTakesTheRunOfTheNewestCheckpointWhateverItsName) {
+TEST_F(TrainCommand, ResumeTakesTheLastRunWhateverItsName) {
   ASSERT_EQ(train_points({}).exit_code, 0);
   ASSERT_EQ(train_points({"--name", "wide", "model.hidden=16"}).exit_code, 0);
   EXPECT_SAYS(last_line(train({"mlp", "--resume"}).out), "runs/mlp/wide  ");
   EXPECT_SAYS(last_line(train({"mlp", "--resume", "--name", "run"}).out), "runs/mlp/run  ");
   ASSERT_EQ(train({"--resume", "runs/mlp/run", "--epochs", "3"}).exit_code, 0);
   EXPECT_SAYS(last_line(train({"mlp", "--resume"}).out), "runs/mlp/run  ");
+  // A run that was killed before its first checkpoint starts afresh.
+  ASSERT_EQ(train_points({"--name", "killed"}).exit_code, 0);
+  fs::remove_all(folder_ / "runs/mlp/killed/checkpoints");
+  const std::string afresh = train_points({"--resume"}).out;
+  EXPECT_SAYS(afresh, "runs/mlp/killed: ");
+  EXPECT_SAYS(afresh, "epoch 1/2");
   const CommandResult both = train({"--resume", "runs/mlp/run", "--name", "wide"});
   EXPECT_EQ(both.exit_code, 2);
   EXPECT_SAYS(both.err, "--name: 'runs/mlp/run' goes on under its own name");
