@@ -7,11 +7,12 @@
 #include <utility>
 #include <vector>
 
-#include "bench/resnet.h"
+#include "bench/made_up.h"
 #include "narae/io/safetensors.h"
 #include "narae/models/lenet5.h"
 #include "narae/models/mlp.h"
 #include "narae/models/registry.h"
+#include "narae/models/resnet.h"
 #include "narae/nn/nn.h"
 #include "narae/ops/ops.h"
 #include "narae/optim/optim.h"
@@ -84,6 +85,12 @@ std::unique_ptr<TrainStep> made_up_step(std::shared_ptr<nn::Module> model, std::
                                      optim::SGDOptions{.lr = 0.05, .momentum = 0.9});
 }
 
+// With 1 x 1 convolutions where a shortcut's shape changes, as in bench/pytorch/train_step.py.
+std::shared_ptr<nn::Module> small_resnet(std::vector<std::int64_t> blocks, std::int64_t width) {
+  return std::make_shared<models::ResNet>(
+      3, 10, models::ResNetOptions{.blocks = std::move(blocks), .width = width, .stem = models::Stem::cifar});
+}
+
 std::unique_ptr<TrainStep> photograph_step(const std::string& name, Options options, std::int64_t size) {
   return made_up_step(
       models::make_model({.name = name, .options = std::move(options), .input = {3, 224, 224}, .num_classes = 1000}),
@@ -124,9 +131,12 @@ std::vector<Job> training_jobs(const std::string& weights) {
                                    optim::SGDOptions{.lr = 0.05, .momentum = 0.9});
               }),
           job("resnet20", "ResNet-20 (CIFAR), batch 128, SGD with momentum", 2,
-              [] { return made_up_step(make_resnet(16, 3, 3), 128, 32, 10); }),
-          job("resnet18", "ResNet-18 (CIFAR), batch 32, SGD with momentum", 2,
-              [] { return made_up_step(make_resnet(64, 2, 4), 32, 32, 10); })};
+              [] {
+                return made_up_step(small_resnet({3, 3, 3}, 16), 128, 32, 10);
+              }),
+          job("resnet18", "ResNet-18 (CIFAR), batch 32, SGD with momentum", 2, [] {
+            return made_up_step(small_resnet({2, 2, 2, 2}, 64), 32, 32, 10);
+          })};
 }
 
 std::vector<Job> memory_jobs() {

@@ -127,7 +127,7 @@ PICTURES = {
 
 
 def made_up(shape: torch.Size, k: int, scale: float) -> Tensor:
-    """Element i is scale (2 frac((i + 1) phi + k psi) - 1), as in bench/resnet.cpp."""
+    """Element i is scale (2 frac((i + 1) phi + k psi) - 1), as in bench/made_up.cpp."""
     turn = torch.arange(1, shape.numel() + 1, dtype=torch.float64) * 0.6180339887498949 + k * 0.7548776662466927
     return (scale * (2 * (turn - turn.floor()) - 1)).float().reshape(shape)
 
