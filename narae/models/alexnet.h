@@ -29,8 +29,9 @@ class NARAE_API AlexNet : public nn::Module {
 
 /// The network of 2012 (Krizhevsky, Sutskever and Hinton) in one tower, made for 227x227, as lecture notes draw it: 96,
 /// 256, 384, 384 and 256 filters, pooling and then local response normalisation behind the first two convolutions (the
-/// paper normalises before it pools); 62,378,344 parameters for 1000 classes. First weights as in the paper: normal with deviation 0.01, biases 1 for convolutions 2, 4, 5 and the
-/// hidden linear layers, 0 for the others. Throws Error for samples that are no pictures or smaller than 67x67.
+/// paper normalises before it pools); 62,378,344 parameters for 1000 classes. First weights as in the paper: normal
+/// with deviation 0.01, biases 1 for convolutions 2, 4, 5 and the hidden linear layers, 0 for the others. Throws Error
+/// for samples that are no pictures or smaller than 67x67.
 class NARAE_API AlexNet227 : public nn::Module {
  public:
   AlexNet227(const Shape& input, std::int64_t classes, const AlexNetOptions& options = {});

@@ -25,8 +25,8 @@ struct LearnerStep {
   std::string first_non_finite = {};  ///< when not applied: where the first NaN or infinity appeared
 };
 
-/// Makes what `train.freeze` names untrainable. Throws UsageError for a pattern that matches nothing, and when nothing is
-/// left to be trained.
+/// Makes what `train.freeze` names untrainable. Throws UsageError for a pattern that matches nothing, and when nothing
+/// is left to be trained.
 NARAE_API void freeze(const nn::Module& network, const TrainRecipe& recipe);
 
 /// What a recipe trains: a network, its optimiser and, when the recipe wants one, the average of its weights.

@@ -21,8 +21,8 @@ struct ReceptiveField {
 /// Receptive fields of the nodes of a recipe, by the rules r' = r + (kernel - 1) j and j' = j stride (Araujo, Norris
 /// and Sim, "Computing receptive fields of convolutional neural networks", 2019). Where paths meet, the largest counts;
 /// what mixes a whole plane (a mean over it, a linear layer behind it) sees all of it. Gates, numbers for whole planes
-/// that scale what lies in them, see all of it too and are left out: the windows of what they scale count. Behind a transposed convolution,
-/// whose elements see windows of several sizes, nothing is said.
+/// that scale what lies in them, see all of it too and are left out: the windows of what they scale count. Behind a
+/// transposed convolution, whose elements see windows of several sizes, nothing is said.
 class ReceptiveFields {
  public:
   /// Starts at the input of the network; only pictures (batch, channels, height, width) have receptive fields.

@@ -20,8 +20,8 @@ struct ChannelBlocks {
 
 /// Nothing for other layouts.
 [[nodiscard]] std::optional<ChannelBlocks> channel_blocks(Layout layout);
-/// The layout of a value of four axes with `block` (8 or 16) channels in a block. Nothing when the block does not divide
-/// the channels or there is no channel or pixel.
+/// The layout of a value of four axes with `block` (8 or 16) channels in a block. Nothing when the block does not
+/// divide the channels or there is no channel or pixel.
 [[nodiscard]] std::optional<Layout> channel_blocked(const Shape& shape, std::int64_t block);
 
 }  // namespace narae::cpu
