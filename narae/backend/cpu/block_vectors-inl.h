@@ -1,9 +1,9 @@
 // Vectors for channels in blocks, for the files that are compiled once for each instruction set (Highway).
-#if defined(NARAE_BACKEND_CPU_BLOCK_VECTORS_INL_H_) == defined(HWY_TARGET_TOGGLE)
-#ifdef NARAE_BACKEND_CPU_BLOCK_VECTORS_INL_H_
-#undef NARAE_BACKEND_CPU_BLOCK_VECTORS_INL_H_
+#if defined(NARAE_BACKEND_CPU_BLOCK_VECTORS_INL) == defined(HWY_TARGET_TOGGLE)
+#ifdef NARAE_BACKEND_CPU_BLOCK_VECTORS_INL
+#undef NARAE_BACKEND_CPU_BLOCK_VECTORS_INL
 #else
-#define NARAE_BACKEND_CPU_BLOCK_VECTORS_INL_H_
+#define NARAE_BACKEND_CPU_BLOCK_VECTORS_INL
 #endif
 
 #include "hwy/highway.h"
@@ -46,4 +46,4 @@ struct BlockVectors {
 }  // namespace narae::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
-#endif  // NARAE_BACKEND_CPU_BLOCK_VECTORS_INL_H_
+#endif  // NARAE_BACKEND_CPU_BLOCK_VECTORS_INL

@@ -58,7 +58,9 @@ bool prefers_winograd(const ConvGeometry& g, ConvPass pass) {
                     a.padding[1] <= 1 && g.channels >= 32 && g.filters >= 32;
   if (!fits || !winograd_allowed()) return false;
   const auto pairs = static_cast<double>(g.channels * g.filters);
-  const auto tiles = static_cast<double>(g.batch * ((g.y[0] + 3) / 4) * ((g.y[1] + 3) / 4));
+  const std::int64_t rows = (g.y[0] + 3) / 4;
+  const std::int64_t columns = (g.y[1] + 3) / 4;
+  const auto tiles = static_cast<double>(g.batch * rows * columns);
   const double products = tiles * 72 * pairs / 245;
   const double numbers = tiles * 36 * 8 * static_cast<double>(g.channels + g.filters) / 50;
   const double weights = pairs * (36 * 8 + 36) / 21 * (pass == ConvPass::weight_gradient ? 1.7 : 1);
