@@ -7,6 +7,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <ranges>
 #include <set>
 #include <unordered_set>
 
@@ -221,9 +222,10 @@ void sort_rows(std::vector<Row>& rows, const Shape& input) {
   constexpr std::uint64_t end = std::numeric_limits<std::uint64_t>::max();
   std::uint64_t position = end - 1;
   std::vector<std::pair<std::uint64_t, Row>> keyed;
-  for (auto row = rows.rbegin(); row != rows.rend(); ++row) {
-    if (row->first) position = *row->first;
-    keyed.emplace_back(row->layer.note.empty() || row->first ? position : end, std::move(*row));
+  for (Row& row : std::views::reverse(rows)) {
+    if (row.first) position = *row.first;
+    const std::uint64_t key = row.layer.note.empty() || row.first ? position : end;
+    keyed.emplace_back(key, std::move(row));
   }
   std::reverse(keyed.begin(), keyed.end());
   std::stable_sort(keyed.begin(), keyed.end(), [](const auto& a, const auto& b) { return a.first < b.first; });

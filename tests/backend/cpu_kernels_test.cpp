@@ -372,9 +372,9 @@ TEST_P(CpuKernels, RunFromSeveralThreadsAtOnce) {
     const Array expected = run_kernel(kernel, c)[0];
     std::vector<int> wrong(4);
     std::vector<std::thread> threads;
-    for (std::size_t i = 0; i < wrong.size(); ++i) {
-      threads.emplace_back([&, i] {
-        for (int repeat = 0; repeat < 20; ++repeat) wrong[i] += same_bits(run_kernel(kernel, c)[0], expected) ? 0 : 1;
+    for (int& count : wrong) {
+      threads.emplace_back([&] {
+        for (int repeat = 0; repeat < 20; ++repeat) count += same_bits(run_kernel(kernel, c)[0], expected) ? 0 : 1;
       });
     }
     for (std::thread& thread : threads) thread.join();
