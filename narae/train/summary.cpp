@@ -7,7 +7,6 @@
 #include <map>
 #include <mutex>
 #include <optional>
-#include <ranges>
 #include <set>
 #include <unordered_set>
 
@@ -222,7 +221,8 @@ void sort_rows(std::vector<Row>& rows, const Shape& input) {
   constexpr std::uint64_t end = std::numeric_limits<std::uint64_t>::max();
   std::uint64_t position = end - 1;
   std::vector<std::pair<std::uint64_t, Row>> keyed;
-  for (Row& row : std::views::reverse(rows)) {
+  std::reverse(rows.begin(), rows.end());
+  for (Row& row : rows) {
     if (row.first) position = *row.first;
     const std::uint64_t key = row.layer.note.empty() || row.first ? position : end;
     keyed.emplace_back(key, std::move(row));

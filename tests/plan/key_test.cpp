@@ -98,7 +98,7 @@ TEST(PlanKey, KernelsAreMadeForANumberOfThreads) {
     set_thread_count(threads);
     const Tensor y = product();
     const std::vector<Tensor> asked = {y};
-    const Words key = key_of({asked, {}, {}});
+    Words key = key_of({asked, {}, {}});
     const std::vector<float> values = y.to_vector<float>();
     EXPECT_TRUE(std::all_of(values.begin(), values.end(), [](float v) { return v == 256; })) << threads << " threads";
     return key;
