@@ -4,8 +4,8 @@
 
 namespace narae::bench {
 
-/// Answers like bench/pytorch/train_step.py, for the job of memory_jobs() of that `name`, until `quit` or the end of the
-/// input.
+/// Answers like bench/pytorch/train_step.py, for the job of memory_jobs() of that `name`, until `quit` or the end of
+/// the input.
 void be_peer(const std::string& name);
 
 /// What one training step of large networks occupies at its peak, ours and PyTorch's, each in a process of its own.
