@@ -23,11 +23,22 @@ void require_countable(std::size_t total) {
 // At most this many blocks are placed by the quadratic search.
 constexpr std::size_t exhaustive_limit = 6000;
 
-Placement place_by_size(std::span<const Lifetime> lifetimes) {
+// Numbers of the blocks by growing key(lifetime); equal ones stay as they are.
+template <class Key>
+std::vector<std::size_t> sorted_by(std::span<const Lifetime> lifetimes, const Key& key) {
   std::vector<std::size_t> order(lifetimes.size());
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(),
-                   [&](std::size_t a, std::size_t b) { return lifetimes[a].bytes > lifetimes[b].bytes; });
+                   [&](std::size_t a, std::size_t b) { return key(lifetimes[a]) < key(lifetimes[b]); });
+  return order;
+}
+
+std::vector<std::size_t> largest_first(std::span<const Lifetime> lifetimes) {
+  return sorted_by(lifetimes, [](const Lifetime& l) { return ~l.bytes; });
+}
+
+Placement place_by_size(std::span<const Lifetime> lifetimes) {
+  const std::vector<std::size_t> order = largest_first(lifetimes);
   Placement result{std::vector<std::size_t>(lifetimes.size(), 0), 0};
   std::vector<std::size_t> placed;  // sorted by offset
   for (const std::size_t i : order) {
@@ -50,13 +61,8 @@ Placement place_by_size(std::span<const Lifetime> lifetimes) {
 }
 
 Placement place_by_time(std::span<const Lifetime> lifetimes) {
-  std::vector<std::size_t> births(lifetimes.size());
-  std::iota(births.begin(), births.end(), 0);
-  std::vector<std::size_t> deaths = births;
-  std::stable_sort(births.begin(), births.end(),
-                   [&](std::size_t a, std::size_t b) { return lifetimes[a].first < lifetimes[b].first; });
-  std::stable_sort(deaths.begin(), deaths.end(),
-                   [&](std::size_t a, std::size_t b) { return lifetimes[a].last < lifetimes[b].last; });
+  const std::vector<std::size_t> births = sorted_by(lifetimes, [](const Lifetime& l) { return l.first; });
+  const std::vector<std::size_t> deaths = sorted_by(lifetimes, [](const Lifetime& l) { return l.last; });
   Placement result{std::vector<std::size_t>(lifetimes.size(), 0), 0};
   std::multimap<std::size_t, std::size_t> free;  // size -> offset; blocks are reused whole
   std::vector<std::size_t> held(lifetimes.size());
@@ -83,10 +89,7 @@ Placement place_by_time(std::span<const Lifetime> lifetimes) {
 
 // The largest blocks by size; above them the others, which are small beside them, by time.
 Placement place_in_two(std::span<const Lifetime> lifetimes) {
-  std::vector<std::size_t> order(lifetimes.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(),
-                   [&](std::size_t a, std::size_t b) { return lifetimes[a].bytes > lifetimes[b].bytes; });
+  const std::vector<std::size_t> order = largest_first(lifetimes);
   Placement result{std::vector<std::size_t>(lifetimes.size(), 0), 0};
   const auto place_part = [&](std::size_t begin, std::size_t end, auto place) {
     std::vector<Lifetime> part;

@@ -1,6 +1,7 @@
 #include "narae/train/optimization.h"
 
 #include <algorithm>
+#include <type_traits>
 
 #include "narae/core/error.h"
 #include "narae/nn/loss.h"
@@ -31,59 +32,37 @@ optim::ParameterGroups groups_of(const TrainRecipe& recipe, std::vector<Tensor> 
 std::unique_ptr<optim::Optimizer> make_optimizer(const TrainRecipe& recipe, std::vector<Tensor> parameters) {
   const OptimizerRecipe& o = recipe.optimizer;
   const optim::ParameterGroups groups = groups_of(recipe, std::move(parameters));
-  // An L2 penalty l2/2 w^2 adds l2 w to the gradient, as weight decay does (but for AdamW, see loss_penalty).
-  const double decay = o.weight_decay + recipe.l2;
+  const auto make = [&]<class Optimizer, class Options>(std::type_identity<Optimizer>, Options options) {
+    // An L2 penalty l2/2 w^2 adds l2 w to the gradient, as weight decay does (but for AdamW, see loss_penalty).
+    options.weight_decay = o.name == "adamw" ? o.weight_decay : o.weight_decay + recipe.l2;
+    options.l1 = recipe.l1;
+    options.clip_norm = recipe.clip_norm;
+    options.clip_value = recipe.clip_value;
+    return std::make_unique<Optimizer>(groups, options);
+  };
   if (o.name == "sgd") {
-    return std::make_unique<optim::SGD>(groups, optim::SGDOptions{.lr = o.lr,
-                                                                  .momentum = o.momentum,
-                                                                  .dampening = o.dampening,
-                                                                  .nesterov = o.nesterov,
-                                                                  .weight_decay = decay,
-                                                                  .l1 = recipe.l1,
-                                                                  .clip_norm = recipe.clip_norm,
-                                                                  .clip_value = recipe.clip_value});
+    return make(
+        std::type_identity<optim::SGD>(),
+        optim::SGDOptions{.lr = o.lr, .momentum = o.momentum, .dampening = o.dampening, .nesterov = o.nesterov});
   }
   if (o.name == "adagrad") {
-    return std::make_unique<optim::Adagrad>(groups,
-                                            optim::AdagradOptions{.lr = o.lr,
-                                                                  .lr_decay = o.lr_decay,
-                                                                  .eps = o.eps,
-                                                                  .initial_accumulator_value = o.initial_accumulator,
-                                                                  .weight_decay = decay,
-                                                                  .l1 = recipe.l1,
-                                                                  .clip_norm = recipe.clip_norm,
-                                                                  .clip_value = recipe.clip_value});
+    return make(
+        std::type_identity<optim::Adagrad>(),
+        optim::AdagradOptions{
+            .lr = o.lr, .lr_decay = o.lr_decay, .eps = o.eps, .initial_accumulator_value = o.initial_accumulator});
   }
   if (o.name == "rmsprop") {
-    return std::make_unique<optim::RMSprop>(groups, optim::RMSpropOptions{.lr = o.lr,
-                                                                          .alpha = o.alpha,
-                                                                          .eps = o.eps,
-                                                                          .momentum = o.momentum,
-                                                                          .centered = o.centered,
-                                                                          .weight_decay = decay,
-                                                                          .l1 = recipe.l1,
-                                                                          .clip_norm = recipe.clip_norm,
-                                                                          .clip_value = recipe.clip_value});
+    return make(std::type_identity<optim::RMSprop>(),
+                optim::RMSpropOptions{
+                    .lr = o.lr, .alpha = o.alpha, .eps = o.eps, .momentum = o.momentum, .centered = o.centered});
   }
   if (o.name == "adam") {
-    return std::make_unique<optim::Adam>(groups, optim::AdamOptions{.lr = o.lr,
-                                                                    .beta1 = o.beta1,
-                                                                    .beta2 = o.beta2,
-                                                                    .eps = o.eps,
-                                                                    .weight_decay = decay,
-                                                                    .l1 = recipe.l1,
-                                                                    .clip_norm = recipe.clip_norm,
-                                                                    .clip_value = recipe.clip_value});
+    return make(std::type_identity<optim::Adam>(),
+                optim::AdamOptions{.lr = o.lr, .beta1 = o.beta1, .beta2 = o.beta2, .eps = o.eps});
   }
   if (o.name == "adamw") {
-    return std::make_unique<optim::AdamW>(groups, optim::AdamWOptions{.lr = o.lr,
-                                                                      .beta1 = o.beta1,
-                                                                      .beta2 = o.beta2,
-                                                                      .eps = o.eps,
-                                                                      .weight_decay = o.weight_decay,
-                                                                      .l1 = recipe.l1,
-                                                                      .clip_norm = recipe.clip_norm,
-                                                                      .clip_value = recipe.clip_value});
+    return make(std::type_identity<optim::AdamW>(),
+                optim::AdamWOptions{.lr = o.lr, .beta1 = o.beta1, .beta2 = o.beta2, .eps = o.eps});
   }
   throw UsageError("optimizer '" + o.name + "' is not known");
 }

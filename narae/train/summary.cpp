@@ -16,11 +16,11 @@
 #include "narae/graph/leaves.h"
 #include "narae/graph/module_path.h"
 #include "narae/graph/variable.h"
-#include "narae/nn/loss.h"
 #include "narae/ops/elementwise.h"
 #include "narae/ops/random.h"
 #include "narae/plan/capture.h"
 #include "narae/plan/plan.h"
+#include "narae/train/optimization.h"
 #include "narae/train/receptive_field.h"
 #include "narae/train/trace.h"
 
@@ -306,10 +306,7 @@ TrainingMemory training_memory(const nn::Module& model, const Shape& input, std:
     for (int i = 0; i + 1 < logits.rank(); ++i) rows.push_back(logits.shape()[i]);
     memory.batch += rows.count() * static_cast<std::int64_t>(sizeof(std::int64_t));
     const Tensor labels = placeholder(DType::i64, rows);
-    for (const nn::TrainingOutput& output : outputs) {
-      const Tensor term = nn::cross_entropy(output.logits, labels) * output.weight;
-      loss = loss.defined() ? loss + term : term;
-    }
+    loss = training_loss({}, outputs, labels);
     const std::vector<Tensor> parameters = model.parameters();
     const Gradients gradients = grad(loss, parameters);
     for (std::size_t i = 0; i < parameters.size(); ++i) {
