@@ -111,7 +111,7 @@ Report judge(const Arguments& arguments) {
     loaders.push_back(evaluation_loader(j.model.config, dataset, recipe.data.workers));
   }
   if (loaders.size() == 1) {
-    report.evaluation = evaluate(*report.judged[0].model.network, loaders[0], recipe.train);
+    report.evaluation = evaluate(*report.judged[0].model.network, loaders[0], recipe);
   } else {
     std::vector<Member> members;
     for (std::size_t i = 0; i < loaders.size(); ++i) {

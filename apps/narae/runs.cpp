@@ -16,6 +16,7 @@
 #include "narae/train/recipe.h"
 #include "narae/train/run_folder.h"
 #include "narae/train/run_pictures.h"
+#include "narae/train/task.h"
 #include "narae/train/table.h"
 
 namespace narae::cli {
@@ -42,27 +43,33 @@ std::optional<double> number_of(const std::string& text) {
   return value;
 }
 
-// Of the samples that epochs are judged by.
-std::optional<double> best_accuracy(const Table& results) {
-  const auto column = std::find(results.columns.begin(), results.columns.end(), "val_accuracy");
-  std::optional<double> best;
-  if (column == results.columns.end()) return best;
-  const auto i = static_cast<std::size_t>(column - results.columns.begin());
-  for (const auto& row : results.rows) {
-    if (const auto value = number_of(row[i]); value && (!best || *value > *best)) best = value;
-  }
-  return best;
-}
-
-std::string percent(std::optional<double> share) {
-  return share ? fmt::format("{:.2f} %", 100 * *share) : "-";
-}
-
 struct Run {
   fs::path path;
   Recipe recipe;
   Table results;
 };
+
+// The task's metric on the samples that epochs are judged by.
+std::optional<double> best_of(const Run& run) {
+  const Metric& metric = task_of(run.recipe.task).metric;
+  const auto& columns = run.results.columns;
+  const auto column = std::find(columns.begin(), columns.end(), fmt::format("val_{}", metric.column));
+  std::optional<double> best;
+  if (column == columns.end()) return best;
+  const auto i = static_cast<std::size_t>(column - columns.begin());
+  for (const auto& row : run.results.rows) {
+    const auto value = number_of(row[i]);
+    if (value && (!best || (metric.higher_is_better ? *value > *best : *value < *best))) best = value;
+  }
+  return best;
+}
+
+// "accuracy 98.25 %".
+std::string best_text(const Run& run) {
+  const Task& task = task_of(run.recipe.task);
+  const auto best = best_of(run);
+  return fmt::format("{} {}", task.metric.name, best ? metric_value_text(task, *best) : "-");
+}
 
 Run read_run(const fs::path& path) {
   return {path, load_recipe(path.string()), read_results(path)};
@@ -87,8 +94,8 @@ Json to_json(const Run& run) {
   json["model"] = run.recipe.model.name;
   json["data"] = run.recipe.data.name;
   json["epochs"] = run.results.rows.size();
-  const auto best = best_accuracy(run.results);
-  json["best_accuracy"] = best ? Json(*best) : Json();
+  const auto best = best_of(run);
+  json[fmt::format("best_{}", task_of(run.recipe.task).metric.column)] = best ? Json(*best) : Json();
   return json;
 }
 
@@ -99,7 +106,7 @@ void list_runs(const std::string& project, bool as_json) {
     try {
       const Run run = read_run(path);
       list.push_back(to_json(run));
-      rows.push_back({path.string(), percent(best_accuracy(run.results)),
+      rows.push_back({path.string(), best_text(run),
                       fmt::format("{}/{}", run.results.rows.size(), run.recipe.train.epochs), run.recipe.model.name,
                       run.recipe.data.name});
     } catch (const Error& error) {  // one damaged run doesn't hide the others
@@ -112,7 +119,7 @@ void list_runs(const std::string& project, bool as_json) {
   } else if (rows.empty()) {
     print("no runs in " + project + "\n");
   } else {
-    print(table({"run", "best accuracy", "epochs", "model", "data"}, rows));
+    print(table({"run", "best", "epochs", "model", "data"}, rows));
   }
 }
 
@@ -144,8 +151,8 @@ void show_run(const std::string& name, const std::string& project, bool as_json)
     print_json(json);
     return;
   }
-  std::string text = fmt::format("{}: best accuracy {}, {} of {} epochs\n\n", run.path.string(),
-                                 percent(best_accuracy(run.results)), run.results.rows.size(), run.recipe.train.epochs);
+  std::string text = fmt::format("{}: best {}, {} of {} epochs\n\n", run.path.string(),
+                                 best_text(run), run.results.rows.size(), run.recipe.train.epochs);
   text += to_toml(run.recipe) + "\n";
   if (!run.results.columns.empty()) text += table(run.results.columns, run.results.rows) + "\n";
   for (const std::string& file : files) text += file + "\n";
@@ -157,13 +164,18 @@ void draw_comparison(const std::vector<Run>& runs, const std::string& project, c
   if (fs::path(path).extension() != ".svg") {
     throw UsageError("--save: '" + path + "' must end in .svg: curves are drawn as vectors");
   }
+  const Task& task = task_of(runs.front().recipe.task);
   std::vector<ComparedRun> compared;
   for (const Run& run : runs) {
+    if (run.recipe.task != task.name) {
+      throw UsageError(fmt::format("--save: {} learned to {}, {} to {}: their curves show different things",
+                                   runs.front().path.string(), task.name, run.path.string(), run.recipe.task));
+    }
     const fs::path below = run.path.lexically_relative(project);
     const bool inside = !below.empty() && *below.begin() != "..";
     compared.push_back({.name = (inside ? below : run.path).string(), .folder = run.path});
   }
-  write_file(path, comparison_of(compared, ""));
+  write_file(path, comparison_of(compared, task.metric, ""));
 }
 
 // Every setting that is not the same in all runs, one column a run.
@@ -173,13 +185,13 @@ void compare_runs(const std::vector<std::string>& names, const std::string& proj
   for (const std::string& name : names) runs.push_back(read_run(find_run(name, project)));
   if (!save.empty()) draw_comparison(runs, project, save);
   std::vector<std::string> headline{"setting"};
-  std::vector<std::string> accuracies{"best accuracy"};
+  std::vector<std::string> best{"best"};
   std::vector<std::string> epochs{"epochs done"};
   std::vector<std::string> keys;
   std::vector<std::map<std::string, std::string>> settings;
   for (const Run& run : runs) {
     headline.push_back(run.path.string());
-    accuracies.push_back(percent(best_accuracy(run.results)));
+    best.push_back(best_text(run));
     epochs.push_back(std::to_string(run.results.rows.size()));
     const auto values = recipe_values(run.recipe);
     settings.emplace_back(values.begin(), values.end());
@@ -187,7 +199,7 @@ void compare_runs(const std::vector<std::string>& names, const std::string& proj
       if (std::find(keys.begin(), keys.end(), key) == keys.end()) keys.push_back(key);
     }
   }
-  std::vector<std::vector<std::string>> rows{accuracies, epochs};
+  std::vector<std::vector<std::string>> rows{best, epochs};
   Json different = Json::object();
   for (const std::string& key : keys) {
     std::vector<std::string> row{key};
@@ -274,13 +286,13 @@ void add_runs(CLI::App& app) {
   const auto remove = std::make_shared<Arguments>();
   constexpr const char* run_help = "Run folders, as paths or as recipe/name below the project";
 
-  CLI::App* at = add_command(*command, "list", "List the runs with their best accuracy (the default)", list, "");
+  CLI::App* at = add_command(*command, "list", "List the runs with the best that they reached (the default)", list, "");
   add_json_flag(*at, list->json);
   at->callback([list] { list_runs(list->project, list->json); });
 
   at = add_command(*command, "compare", "Results, and the settings that differ", compare, run_help);
   add_json_flag(*at, compare->json);
-  at->add_option("--save", compare->save, "Draw training loss and accuracy of all runs")->type_name("FILE.svg");
+  at->add_option("--save", compare->save, "Draw training loss and metric of all runs")->type_name("FILE.svg");
   at->callback([compare] { compare_runs(compare->names, compare->project, compare->save, compare->json); });
 
   at = add_command(*command, "show", "All settings, results and files of a run", show, run_help);

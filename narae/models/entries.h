@@ -22,6 +22,8 @@ struct Entry {
 [[nodiscard]] std::vector<Entry> basic_entries();
 /// The convolutional networks that were made for photographs.
 [[nodiscard]] std::vector<Entry> convolutional_entries();
+/// Networks for text and other sequences.
+[[nodiscard]] std::vector<Entry> sequence_entries();
 
 /// The value of an option of a resolved spec.
 template <class T>

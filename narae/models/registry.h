@@ -17,9 +17,15 @@ namespace narae::models {
 struct ModelSpec {
   std::string name = "mlp";
   Options options = {};       ///< those of the model (ModelInfo::options); the others keep their defaults
-  Shape input = {1, 28, 28};  ///< one sample: (channels, height, width) or (features)
-  std::int64_t num_classes = 10;
+  Shape input = {1, 28, 28};  ///< one sample: (channels, height, width), (features), (steps), (steps, features)
+  std::int64_t num_classes = 10;  ///< or the numbers that it answers with
+  std::int64_t vocabulary = 0;    ///< different tokens, where its input consists of tokens
 };
+
+/// What a network's input holds: token numbers i64 where it has a vocabulary, numbers f32 elsewhere.
+[[nodiscard]] inline DType input_dtype(const ModelSpec& spec) {
+  return spec.vocabulary > 0 ? DType::i64 : DType::f32;
+}
 
 /// One option of a model, for reading and for people.
 struct ModelOption {
@@ -38,6 +44,8 @@ struct ModelInfo {
   Shape input;  ///< of the summary unless told otherwise
   std::int64_t num_classes;
   std::vector<ModelOption> options;
+  std::int64_t vocabulary = 0;                    ///< of the summary; above 0 for networks that take tokens
+  std::vector<std::string> tasks = {"classify"};  ///< of a recipe, that it can learn
 };
 
 /// Every model, in the order in which they are taught.

@@ -10,6 +10,7 @@
 
 #include "narae/core/error.h"
 #include "narae/core/files.h"
+#include "narae/core/json_value.h"
 #include "narae/core/threads.h"
 #include "narae/io/safetensors.h"
 #include "narae/train/weights.h"
@@ -24,7 +25,8 @@ constexpr int format = 1;
 constexpr std::size_t largest_state = std::size_t{16} << 20;  // bytes
 
 Json to_json(const Scores& s) {
-  Json json = {{"loss", s.loss}, {"accuracy", s.accuracy}, {"samples", s.samples}};
+  Json json = {
+      {"loss", s.loss}, {"accuracy", s.accuracy}, {"samples", s.samples}, {"absolute_error", s.absolute_error}};
   if (s.top5) json["top5"] = *s.top5;
   return json;
 }
@@ -41,7 +43,8 @@ Json to_json(const Conditions& c) {
 }
 
 Json to_json(const Tally& t) {
-  Json json = {{"loss_sum", t.loss_sum}, {"correct", t.correct}, {"samples", t.samples}};
+  Json json = {
+      {"loss_sum", t.loss_sum}, {"correct", t.correct}, {"samples", t.samples}, {"error_sum", t.error_sum}};
   if (t.in_top5) json["in_top5"] = *t.in_top5;
   return json;
 }
@@ -62,74 +65,88 @@ Json to_json(const TrainState& s) {
           {"conditions", to_json(s.conditions)}};
 }
 
+// Throws Error for another type, or a number that T can't hold.
+template <class T>
+T as(const Json& json) {
+  if (!holds<T>(json)) throw Error(json.dump().substr(0, 40) + " is not what belongs there");
+  return json.get<T>();
+}
+
 // A loss that is not finite is null in JSON.
 double number_from(const Json& json) {
-  return json.is_null() ? std::numeric_limits<double>::quiet_NaN() : json.get<double>();
+  return json.is_null() ? std::numeric_limits<double>::quiet_NaN() : as<double>(json);
 }
 
 Scores scores_from(const Json& json) {
   Scores scores{.loss = number_from(json.at("loss")),
                 .accuracy = number_from(json.at("accuracy")),
-                .samples = json.at("samples").get<std::int64_t>()};
+                .samples = as<std::int64_t>(json.at("samples"))};
+  if (json.contains("absolute_error")) scores.absolute_error = number_from(json.at("absolute_error"));
   if (json.contains("top5")) scores.top5 = number_from(json.at("top5"));
   return scores;
 }
 
 Tally tally_from(const Json& json) {
   Tally tally{.loss_sum = number_from(json.at("loss_sum")),
-              .correct = json.at("correct").get<std::int64_t>(),
-              .samples = json.at("samples").get<std::int64_t>()};
-  if (json.contains("in_top5")) tally.in_top5 = json.at("in_top5").get<std::int64_t>();
+              .correct = as<std::int64_t>(json.at("correct")),
+              .samples = as<std::int64_t>(json.at("samples"))};
+  if (json.contains("error_sum")) tally.error_sum = number_from(json.at("error_sum"));
+  if (json.contains("in_top5")) tally.in_top5 = as<std::int64_t>(json.at("in_top5"));
   return tally;
 }
 
 optim::NamedNumbers numbers_from(const Json& json) {
   optim::NamedNumbers numbers;
-  for (const auto& [name, value] : json.items()) numbers.emplace_back(name, value.get<double>());
+  for (const auto& [name, value] : json.items()) numbers.emplace_back(name, as<double>(value));
   return numbers;
 }
 
 Conditions conditions_from(const Json& json) {
-  return {.version = json.at("version").get<std::string>(),
-          .threads = json.at("threads").get<int>(),
-          .instruction_set = json.at("instruction_set").get<std::string>(),
-          .switches = json.at("switches").get<std::vector<std::string>>()};
+  return {.version = as<std::string>(json.at("version")),
+          .threads = as<int>(json.at("threads")),
+          .instruction_set = as<std::string>(json.at("instruction_set")),
+          .switches = as<std::vector<std::string>>(json.at("switches"))};
 }
 
 TrainState state_from(const Json& json) {
-  if (const int found = json.at("format").get<int>(); found != format) {
+  if (const int found = as<int>(json.at("format")); found != format) {
     throw Error(fmt::format("format {} is not known here, only {}", found, format));
   }
   TrainState s;
-  s.step = json.at("step").get<std::int64_t>();
-  s.loader = {.epoch = json.at("loader").at("epoch").get<std::int64_t>(),
-              .batch = json.at("loader").at("batch").get<std::int64_t>()};
-  s.random = {.seed = json.at("random").at("seed").get<std::uint64_t>(),
-              .counter = json.at("random").at("counter").get<std::uint64_t>()};
+  s.step = as<std::int64_t>(json.at("step"));
+  s.loader = {.epoch = as<std::int64_t>(json.at("loader").at("epoch")),
+              .batch = as<std::int64_t>(json.at("loader").at("batch"))};
+  s.random = {.seed = as<std::uint64_t>(json.at("random").at("seed")),
+              .counter = as<std::uint64_t>(json.at("random").at("counter"))};
   s.epoch_tally = tally_from(json.at("epoch_tally"));
   s.last = scores_from(json.at("last"));
-  s.best = {.epoch = json.at("best").at("epoch").get<std::int64_t>(),
+  s.best = {.epoch = as<std::int64_t>(json.at("best").at("epoch")),
             .scores = scores_from(json.at("best").at("scores"))};
   s.stopping = numbers_from(json.at("stopping"));
   s.schedule = numbers_from(json.at("schedule"));
-  s.results_bytes = json.at("results_bytes").get<std::uint64_t>();
-  s.steps_bytes = json.at("steps_bytes").get<std::uint64_t>();
-  s.seconds = json.at("seconds").get<double>();
+  s.results_bytes = as<std::uint64_t>(json.at("results_bytes"));
+  s.steps_bytes = as<std::uint64_t>(json.at("steps_bytes"));
+  s.seconds = as<double>(json.at("seconds"));
   s.conditions = conditions_from(json.at("conditions"));
   return s;
 }
 
 TrainState load(const fs::path& folder, const nn::Module& model, optim::Optimizer& optimizer,
-                const nn::Module* average) {
+                const nn::Module* average, nn::StateDict* carried) {
   TrainState state;
   try {
     state = state_from(Json::parse(read_text(folder / "state.json", largest_state)));
-  } catch (const Json::exception& e) {
+  } catch (const std::exception& e) {
     throw Error((folder / "state.json").string() + ": " + e.what());
   }
   load_weights(folder / "model.safetensors", model);
   if (average != nullptr) load_weights(folder / "average.safetensors", *average);
   optimizer.load_state_dict(read_safetensors(folder / "optimizer.safetensors").tensors);
+  if (carried != nullptr) carried->clear();
+  const fs::path handed_on = folder / "carried.safetensors";
+  if (std::error_code ignored; carried != nullptr && fs::exists(handed_on, ignored)) {
+    for (auto& [name, array] : read_safetensors(handed_on).tensors) carried->emplace_back(name, array);
+  }
   return state;
 }
 
@@ -207,7 +224,8 @@ std::vector<fs::path> checkpoints_in(const fs::path& folder) {
 }
 
 void save_checkpoint(const fs::path& folder, const TrainState& state, const nn::Module& model,
-                     const optim::Optimizer& optimizer, std::int64_t keep, const nn::Module* average) {
+                     const optim::Optimizer& optimizer, std::int64_t keep, const nn::Module* average,
+                     const nn::StateDict& carried) {
   const fs::path target = folder / fmt::format("{:06}", state.step);
   const fs::path temporary = folder / fmt::format(".{:06}-{}.tmp", state.step, ::getpid());
   std::error_code error;
@@ -217,6 +235,7 @@ void save_checkpoint(const fs::path& folder, const TrainState& state, const nn::
   try {
     save_weights(temporary / "model.safetensors", model);
     if (average != nullptr) save_weights(temporary / "average.safetensors", *average);
+    if (!carried.empty()) write_safetensors(temporary / "carried.safetensors", carried);
     write_safetensors(temporary / "optimizer.safetensors", optimizer.state_dict());
     write_file(temporary / "state.json", to_json(state).dump(2) + "\n");
     sync_folder(temporary);
@@ -233,12 +252,12 @@ void save_checkpoint(const fs::path& folder, const TrainState& state, const nn::
 
 std::optional<TrainState> load_checkpoint(const fs::path& folder, const nn::Module& model, optim::Optimizer& optimizer,
                                           const std::function<void(const std::string&)>& warn,
-                                          const nn::Module* average) {
+                                          const nn::Module* average, nn::StateDict* carried) {
   remove_leftovers(folder);
   std::vector<fs::path> all = checkpoints_in(folder);
   while (!all.empty()) {
     try {
-      return load(all.back(), model, optimizer, average);
+      return load(all.back(), model, optimizer, average, carried);
     } catch (const Error& e) {
       if (all.size() == 1) {
         throw Error(folder.string() + ": no checkpoint can be read; remove the folder to start anew. " + e.what());

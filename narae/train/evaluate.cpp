@@ -7,7 +7,9 @@
 
 #include "narae/core/error.h"
 #include "narae/graph/eval.h"
+#include "narae/train/batch_runner.h"
 #include "narae/train/optimization.h"
+#include "narae/train/task.h"
 
 namespace narae {
 namespace {
@@ -28,6 +30,15 @@ class Judged {
 // Collects the answers of one batch after the other.
 class Record {
  public:
+  explicit Record(const Task& task = task_of("classify")) : task_(task) {}
+
+  void add(double mean_loss, const Array& answers, const Array& labels) {
+    if (task_.answers == Answers::sample_classes) {
+      add(mean_loss, answers, probabilities_of(answers), labels);
+    } else {
+      add_answers(tally_, task_, mean_loss, answers, labels);
+    }
+  }
   // `scores`, f32 (batch, classes), order the classes; `probabilities` belong to them.
   void add(double mean_loss, const Array& scores, const Array& probabilities, const Array& labels) {
     tally_.add(mean_loss, scores, labels);
@@ -52,6 +63,7 @@ class Record {
   }
 
  private:
+  const Task& task_;
   Evaluation result_;
   Tally tally_;
 };
@@ -98,16 +110,18 @@ double top_accuracy(const Evaluation& evaluation, std::int64_t k) {
   return static_cast<double>(hits) / static_cast<double>(evaluation.ranks.size());
 }
 
-Evaluation evaluate(const nn::Module& model, Loader& loader, const TrainRecipe& recipe) {
+Evaluation evaluate(const nn::Module& model, Loader& loader, const Recipe& recipe) {
   const NoGrad no_grad;
   const Judged judged(model);
-  Record record;
-  for (const auto& [image, label] : loader) {
-    const Tensor logits = model(image);
-    const Tensor loss = classification_loss(recipe, logits, label, false);
-    eval({logits, loss});
-    const Array values = logits.array();
-    record.add(loss.item(), values, probabilities_of(values), label);
+  const Task& task = task_of(recipe.task);
+  Record record(task);
+  BatchRunner runner(model, task);
+  for (const Batch& batch : loader) {
+    const Tensor logits = runner.answers(batch).front().logits;
+    const Tensor loss = task_loss(task, recipe.train, logits, batch.label, false);
+    const Tensor answers = looks_at_answers(task) ? logits : loss;
+    eval({answers, loss});
+    record.add(loss.item(), answers.array(), batch.label);
   }
   return record.take();
 }

@@ -12,7 +12,7 @@
 
 namespace narae {
 
-/// What a classifier makes of a dataset.
+/// What a network makes of a dataset. All but the scores is of classes of samples.
 struct Evaluation {
   Scores scores;
   Array confusion;                   ///< i64 (classes, classes): true class by predicted class
@@ -26,7 +26,7 @@ struct Evaluation {
 
 /// Goes once over the samples of a loader that stands at the beginning of an epoch, in evaluation mode and without
 /// gradients. Afterwards the model is in the mode it was in.
-[[nodiscard]] NARAE_API Evaluation evaluate(const nn::Module& model, Loader& loader, const TrainRecipe& recipe);
+[[nodiscard]] NARAE_API Evaluation evaluate(const nn::Module& model, Loader& loader, const Recipe& recipe);
 
 /// One of several classifiers, with the samples as it takes them (its own normalisation).
 struct Member {

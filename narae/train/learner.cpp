@@ -57,10 +57,12 @@ void freeze(const nn::Module& network, const TrainRecipe& recipe) {
 
 Learner::Learner(const Recipe& recipe, const models::ModelConfig& config, bool begun)
     : recipe_(recipe.train),
+      task_(&task_of(recipe.task)),
       network_(make_network(recipe, config, begun)),
       parameters_(network_->parameters()),
       optimizer_(make_optimizer(recipe.train, parameters_)),
-      average_(make_average(recipe, config, *network_)) {
+      average_(make_average(recipe, config, *network_)),
+      runner_(*network_, *task_) {
   if (recipe_.checkpoint_activations) recomputed_modules_ = nn::checkpoint_activations(*network_);
 }
 
@@ -73,6 +75,18 @@ void Learner::begin_training() const {
   nn::keep_frozen_statistics(*network_);
 }
 
+nn::StateDict Learner::carried_state() const {
+  nn::StateDict state;
+  for (const Tensor& part : runner_.state()) state.emplace_back(std::to_string(state.size()), part.array());
+  return state;
+}
+
+void Learner::load_carried_state(const nn::StateDict& state) {
+  std::vector<Tensor> parts;
+  for (const auto& [name, array] : state) parts.emplace_back(array);
+  runner_.set_state(std::move(parts));
+}
+
 std::optional<LearnerStep> Learner::step(Loader& loader, double lr, Tally& tally) {
   optimizer_->set_lr(lr);
   std::int64_t left = std::clamp<std::int64_t>(loader.batches() - loader.state().batch, 1, recipe_.accumulate);
@@ -80,17 +94,21 @@ std::optional<LearnerStep> Learner::step(Loader& loader, double lr, Tally& tally
   double samples = 0;
   optim::StepResult result;
   for (; left > 0; --left) {
+    if (loader.state().batch == 0) runner_.reset();
     const std::optional<Batch> batch = loader.next();
     if (!batch) return std::nullopt;
-    const std::vector<nn::TrainingOutput> outputs = network_->training_outputs(batch->image);
-    const Tensor loss = training_loss(recipe_, outputs, batch->label);
+    std::vector<nn::TrainingOutput> outputs = runner_.answers(*batch);
+    const Tensor loss = training_loss(*task_, recipe_, outputs, batch->label);
+    // Values that nobody holds are not kept: those of a language model have a number for each token and word.
+    const Tensor answers = looks_at_answers(*task_) ? outputs.front().logits : loss;
+    outputs.clear();
     const Tensor penalty = loss_penalty(recipe_, parameters_);
     Gradients gradients = grad(penalty.defined() ? loss + penalty : loss, parameters_);
-    const auto weight = static_cast<double>(batch->image.shape[0]);
+    const auto weight = static_cast<double>(counted_labels(*task_, batch->label));
     result = left > 1 ? optimizer_->accumulate(std::move(gradients), weight)
                       : optimizer_->step(std::move(gradients), weight);
     if (!result.applied) return LearnerStep{.applied = false, .first_non_finite = result.first_non_finite};
-    tally.add(loss.item(), outputs.front().logits.array(), batch->label);
+    add_answers(tally, *task_, loss.item(), answers.array(), batch->label);
     step.loss += weight * loss.item();
     samples += weight;
   }

@@ -11,8 +11,10 @@
 #include "narae/models/config.h"
 #include "narae/nn/module.h"
 #include "narae/optim/optimizer.h"
+#include "narae/train/batch_runner.h"
 #include "narae/train/metrics.h"
 #include "narae/train/recipe.h"
+#include "narae/train/task.h"
 #include "narae/train/weight_average.h"
 
 namespace narae {
@@ -55,15 +57,20 @@ class NARAE_API Learner {
   [[nodiscard]] const nn::Module* average() const { return average_ ? &average_->model() : nullptr; }
   /// What epochs are judged by and what is saved: the average if there is one.
   [[nodiscard]] const nn::Module& judged() const { return average_ ? average_->model() : *network_; }
+  /// What a running text hands on to the next batch (see BatchRunner); empty at its beginning.
+  [[nodiscard]] nn::StateDict carried_state() const;
+  void load_carried_state(const nn::StateDict& state);
   /// Modules that compute their values a second time for the gradient.
   [[nodiscard]] std::int64_t recomputed_modules() const { return recomputed_modules_; }
 
  private:
   TrainRecipe recipe_;
+  const Task* task_;
   std::shared_ptr<nn::Module> network_;
   std::vector<Tensor> parameters_;
   std::unique_ptr<optim::Optimizer> optimizer_;
   std::optional<WeightAverage> average_;
+  BatchRunner runner_;
   std::int64_t recomputed_modules_ = 0;
 };
 

@@ -39,10 +39,38 @@ void Tally::add(double mean_loss, const Array& logits, const Array& labels) {
   }
 }
 
+void Tally::add_positions(double mean_loss, const Array& logits, const Array& labels) {
+  const auto classes = static_cast<std::size_t>(logits.shape[2]);
+  const auto truths = labels.values<std::int64_t>();
+  std::int64_t counted = 0;
+  for (std::size_t i = 0; i < truths.size(); ++i) {
+    if (truths[i] < 0) continue;
+    ++counted;
+    correct += rank_of(logits.values<float>().subspan(i * classes, classes), truths[i]) == 0 ? 1 : 0;
+  }
+  add_loss(mean_loss, counted);
+}
+
+void Tally::add_numbers(double mean_loss, const Array& numbers, const Array& labels) {
+  const auto found = numbers.values<float>();
+  const auto wanted = labels.values<float>();
+  double sum = 0;
+  for (std::size_t i = 0; i < found.size(); ++i) sum += std::abs(static_cast<double>(found[i]) - wanted[i]);
+  error_sum += sum * static_cast<double>(labels.shape[0]) / static_cast<double>(found.size());
+  add_loss(mean_loss, labels.shape[0]);
+}
+
+void Tally::add_loss(double mean_loss, std::int64_t count) {
+  if (count == 0) return;  // the mean of nothing is not a number
+  loss_sum += mean_loss * static_cast<double>(count);
+  samples += count;
+}
+
 Scores Tally::scores() const {
   if (samples == 0) return {};
   const auto count = static_cast<double>(samples);
   Scores scores{.loss = loss_sum / count, .accuracy = static_cast<double>(correct) / count, .samples = samples};
+  scores.absolute_error = error_sum / count;
   if (in_top5) scores.top5 = static_cast<double>(*in_top5) / count;
   return scores;
 }

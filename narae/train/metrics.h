@@ -14,13 +14,14 @@ namespace narae {
 /// Whether the class is among the five that are held likeliest is told with more classes than this.
 inline constexpr std::int64_t classes_without_top5 = 5;
 
-/// How well a classifier does on some samples.
+/// How well a network does on some samples: tokens or positions where it answers for each of them.
 struct Scores {
   double loss = 0;      ///< mean over samples
-  double accuracy = 0;  ///< share of right answers, 0 to 1
+  double accuracy = 0;  ///< share of right answers, 0 to 1; 0 where they are no classes
   std::int64_t samples = 0;
   /// Share of samples whose class is among the five that are held likeliest; with more than five classes only.
   std::optional<double> top5 = {};
+  double absolute_error = 0;  ///< mean over the numbers that were to be found
 };
 
 /// Adds up the scores of batches. A plain value, which a checkpoint keeps.
@@ -29,10 +30,17 @@ struct Tally {
   std::int64_t correct = 0;
   std::int64_t samples = 0;
   std::optional<std::int64_t> in_top5 = {};  ///< counted with more than five classes
+  double error_sum = 0;                      ///< of the means over a sample's numbers
 
   /// `mean_loss` of a batch, its logits f32 (batch, classes) and labels i64 (batch), or f32 (batch, classes) for shares
   /// of classes: right is then the class with the largest share.
   void add(double mean_loss, const Array& logits, const Array& labels);
+  /// Logits f32 (batch, steps, classes) and labels i64 (batch, steps), those of -1 left out, also of the mean.
+  void add_positions(double mean_loss, const Array& logits, const Array& labels);
+  /// Numbers f32 (batch, ...) and those that were to be found.
+  void add_numbers(double mean_loss, const Array& numbers, const Array& labels);
+  /// A mean over so many answers that are not looked at one by one.
+  void add_loss(double mean_loss, std::int64_t count);
   [[nodiscard]] Scores scores() const;
 };
 

@@ -7,6 +7,7 @@
 #include "narae/nn/loss.h"
 #include "narae/ops/elementwise.h"
 #include "narae/ops/reduce.h"
+#include "narae/ops/view.h"
 #include "narae/optim/adagrad.h"
 #include "narae/optim/adam.h"
 #include "narae/optim/rmsprop.h"
@@ -67,15 +68,25 @@ std::unique_ptr<optim::Optimizer> make_optimizer(const TrainRecipe& recipe, std:
   throw UsageError("optimizer '" + o.name + "' is not known");
 }
 
-Tensor classification_loss(const TrainRecipe& recipe, const Tensor& logits, const Tensor& labels, bool training) {
-  if (recipe.loss == "hinge") return nn::hinge_loss(logits, labels);
-  return nn::cross_entropy(logits, labels, {.label_smoothing = training ? recipe.label_smoothing : 0});
+Tensor task_loss(const Task& task, const TrainRecipe& recipe, const Tensor& answers, const Tensor& labels,
+                 bool training) {
+  if (task.answers == Answers::numbers) {
+    return recipe.loss == "l1" ? nn::l1_loss(answers, labels) : nn::mse_loss(answers, labels);
+  }
+  if (recipe.loss == "hinge") return nn::hinge_loss(answers, labels);
+  const nn::CrossEntropyOptions options{.label_smoothing = training ? recipe.label_smoothing : 0, .ignore_index = -1};
+  if (task.answers == Answers::sample_classes) return nn::cross_entropy(answers, labels, options);
+  if (answers.rank() != 3) {
+    throw Error("the network answers " + to_string(answers.shape()) + " where (batch, steps, classes) is needed");
+  }
+  return nn::cross_entropy(reshape(answers, {-1, answers.size(2)}), reshape(labels, {-1}), options);
 }
 
-Tensor training_loss(const TrainRecipe& recipe, const std::vector<nn::TrainingOutput>& outputs, const Tensor& labels) {
+Tensor training_loss(const Task& task, const TrainRecipe& recipe, const std::vector<nn::TrainingOutput>& outputs,
+                     const Tensor& labels) {
   Tensor total;
   for (const nn::TrainingOutput& output : outputs) {
-    const Tensor loss = classification_loss(recipe, output.logits, labels, true);
+    const Tensor loss = task_loss(task, recipe, output.logits, labels, true);
     const Tensor weighted = output.weight == 1 ? loss : loss * output.weight;
     total = total.defined() ? total + weighted : weighted;
   }

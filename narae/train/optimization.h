@@ -11,6 +11,7 @@
 #include "narae/optim/optimizer.h"
 #include "narae/optim/schedule.h"
 #include "narae/train/recipe.h"
+#include "narae/train/task.h"
 
 namespace narae {
 
@@ -18,15 +19,16 @@ namespace narae {
 [[nodiscard]] NARAE_API std::unique_ptr<optim::Optimizer> make_optimizer(const TrainRecipe& recipe,
                                                                          std::vector<Tensor> parameters);
 
-/// The recipe's loss of logits (batch, classes) for labels (batch), or for shares of classes (batch, classes), without
-/// penalties. Labels are smoothed for training only. Throws Error for shares with another loss than cross entropy.
-[[nodiscard]] NARAE_API Tensor classification_loss(const TrainRecipe& recipe, const Tensor& logits,
-                                                   const Tensor& labels, bool training);
+/// The recipe's loss of a network's answers to one batch, the mean over the labels that count, without penalties.
+/// Labels may be shares of classes (batch, classes) where each sample has a class; they are smoothed for training only.
+/// Throws Error for shares with another loss than cross entropy.
+[[nodiscard]] NARAE_API Tensor task_loss(const Task& task, const TrainRecipe& recipe, const Tensor& answers,
+                                         const Tensor& labels, bool training);
 
 /// What a training step makes small: the losses of all answers of the network (Module::training_outputs) by their
 /// weights, without penalties.
-[[nodiscard]] NARAE_API Tensor training_loss(const TrainRecipe& recipe, const std::vector<nn::TrainingOutput>& outputs,
-                                             const Tensor& labels);
+[[nodiscard]] NARAE_API Tensor training_loss(const Task& task, const TrainRecipe& recipe,
+                                             const std::vector<nn::TrainingOutput>& outputs, const Tensor& labels);
 
 /// What is added to the loss: the L2 penalty where the optimiser's weight decay is no such penalty (AdamW). Undefined
 /// when there is nothing to add.

@@ -168,7 +168,7 @@ void draw_answers(const fs::path& folder, const std::string& title, const nn::Mo
   }
 }
 
-void draw_curves(const fs::path& folder, const CurveOptions& options) {
+void draw_curves(const fs::path& folder, const Metric& metric, const CurveOptions& options) {
   const Table results = read_table(folder / "results.csv");
   const Table steps = read_table(folder / "steps.csv");
   if (steps.rows.empty()) return;
@@ -187,10 +187,12 @@ void draw_curves(const fs::path& folder, const CurveOptions& options) {
        .y_label = "loss",
        .series = {by_step("training", "loss"), by_epoch(options.judged, "val_loss")},
        .log_y = true},
-      {.title = "accuracy",
+      {.title = std::string(metric.name),
        .x_label = "epoch",
-       .y_label = "share of right answers",
-       .series = {by_epoch("training", "train_accuracy"), by_epoch(options.judged, "val_accuracy")}},
+       .y_label = std::string(metric.axis),
+       .series = {by_epoch("training", fmt::format("train_{}", metric.column)),
+                  by_epoch(options.judged, fmt::format("val_{}", metric.column))},
+       .log_y = !metric.higher_is_better},
       {.title = "learning rate",
        .x_label = "epoch",
        .y_label = "learning rate",
@@ -203,10 +205,13 @@ void draw_curves(const fs::path& folder, const CurveOptions& options) {
   write_file(folder / "curves.svg", draw::svg(charts, {.title = options.title}));
 }
 
-std::string comparison_of(std::span<const ComparedRun> runs, const std::string& title) {
+std::string comparison_of(std::span<const ComparedRun> runs, const Metric& metric, const std::string& title) {
   std::vector<draw::Chart> charts = {
       {.title = "training loss", .x_label = "epoch", .y_label = "loss", .log_y = true},
-      {.title = "accuracy on test or validation samples", .x_label = "epoch", .y_label = "share of right answers"}};
+      {.title = fmt::format("{} on test or validation samples", metric.name),
+       .x_label = "epoch",
+       .y_label = std::string(metric.axis),
+       .log_y = !metric.higher_is_better}};
   constexpr std::size_t colors = 8;  // then the same again, dashed
   for (std::size_t i = 0; i < runs.size(); ++i) {
     const fs::path file = runs[i].folder / "results.csv";
@@ -218,7 +223,7 @@ std::string comparison_of(std::span<const ComparedRun> runs, const std::string& 
                           .dashed = i / colors % 2 == 1};
     };
     charts[0].series.push_back(curve("train_loss"));
-    charts[1].series.push_back(curve("val_accuracy"));
+    charts[1].series.push_back(curve(fmt::format("val_{}", metric.column)));
   }
   return draw::svg(charts, {.title = title, .panel_width = 640, .panel_height = 440});
 }

@@ -11,6 +11,7 @@
 #include "narae/models/config.h"
 #include "narae/nn/module.h"
 #include "narae/train/evaluate.h"
+#include "narae/train/task.h"
 
 namespace narae {
 
@@ -35,15 +36,16 @@ struct CurveOptions {
   std::int64_t steps_per_epoch = 1;
 };
 /// Draws curves.svg from results.csv and steps.csv.
-NARAE_API void draw_curves(const std::filesystem::path& folder, const CurveOptions& options);
+NARAE_API void draw_curves(const std::filesystem::path& folder, const Metric& metric, const CurveOptions& options);
 
 /// A run in a comparison.
 struct ComparedRun {
   std::string name;  ///< in the legend
   std::filesystem::path folder;
 };
-/// Training loss and accuracy on the judged samples, epoch by epoch, of several runs, as an SVG document. A run without
-/// results has a name in the legend and no curve. Throws Error for results that can't be read.
-[[nodiscard]] NARAE_API std::string comparison_of(std::span<const ComparedRun> runs, const std::string& title);
+/// Training loss and the metric on the judged samples, epoch by epoch, of several runs, as an SVG document. A run
+/// without results has a name in the legend and no curve. Throws Error for results that can't be read.
+[[nodiscard]] NARAE_API std::string comparison_of(std::span<const ComparedRun> runs, const Metric& metric,
+                                                  const std::string& title);
 
 }  // namespace narae

@@ -1,3 +1,4 @@
+#include "narae/train/task.h"
 #include "narae/train/summary.h"
 
 #include <fmt/format.h>
@@ -306,7 +307,7 @@ TrainingMemory training_memory(const nn::Module& model, const Shape& input, std:
     for (int i = 0; i + 1 < logits.rank(); ++i) rows.push_back(logits.shape()[i]);
     memory.batch += rows.count() * static_cast<std::int64_t>(sizeof(std::int64_t));
     const Tensor labels = placeholder(DType::i64, rows);
-    loss = training_loss({}, outputs, labels);
+    loss = training_loss(task_of(logits.rank() == 3 ? "tag" : "classify"), {}, outputs, labels);
     const std::vector<Tensor> parameters = model.parameters();
     const Gradients gradients = grad(loss, parameters);
     for (std::size_t i = 0; i < parameters.size(); ++i) {

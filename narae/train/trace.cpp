@@ -9,10 +9,12 @@
 #include "narae/graph/attributes.h"
 #include "narae/graph/grad.h"
 #include "narae/graph/leaves.h"
+#include "narae/nn/sequence.h"
 #include "narae/ops/elementwise.h"
 #include "narae/train/learner.h"
 #include "narae/train/optimization.h"
 #include "narae/train/recipe.h"
+#include "narae/train/task.h"
 
 namespace narae {
 namespace detail {
@@ -46,11 +48,21 @@ using detail::placeholder;
 
 // What Learner::step writes down for a batch of so many samples.
 void trace_step(const Recipe& recipe, const nn::Module& network, const Dataset& dataset, std::int64_t samples) {
-  const Shape& sample = dataset.fields[field_index(dataset, "image")].shape;
-  const auto outputs = network.training_outputs(placeholder(DType::f32, batched(samples, sample)));
+  const Task& task = task_of(recipe.task);
+  const Field& input = dataset.fields[field_index(dataset, "image")];
+  const Field& label = dataset.fields[field_index(dataset, "label")];
+  const Tensor x = placeholder(input.dtype == DType::i64 ? DType::i64 : DType::f32, batched(samples, input.shape));
   const Tensor labels = recipe.data.augment.mixes() ? placeholder(DType::f32, {samples, std::ssize(dataset.classes)})
-                                                    : placeholder(DType::i64, {samples});
-  static_cast<void>(grad(training_loss(recipe.train, outputs, labels), network.parameters()));
+                                                    : placeholder(label.dtype, batched(samples, label.shape));
+  std::vector<nn::TrainingOutput> outputs;
+  if (const auto* sequences = dynamic_cast<const nn::SequenceModule*>(&network)) {
+    nn::SequenceInput sequence{.x = x};
+    if (dataset.lengths) sequence.lengths = placeholder(DType::i64, {samples});
+    outputs = {{.logits = (*sequences)(sequence).logits}};
+  } else {
+    outputs = network.training_outputs(x);
+  }
+  static_cast<void>(grad(training_loss(task, recipe.train, outputs, labels), network.parameters()));
 }
 
 }  // namespace

@@ -20,6 +20,7 @@
 #include "narae/train/run_folder.h"
 #include "narae/train/run_pictures.h"
 #include "narae/train/run_summary.h"
+#include "narae/train/task.h"
 #include "narae/train/task_data.h"
 #include "narae/train/trace.h"
 #include "narae/train/weights.h"
@@ -32,15 +33,18 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::string_view steps_header = "step,epoch,loss,lr,grad_norm\n";
 
-std::string results_header(std::int64_t classes) {
-  return std::string("epoch,step,train_loss,train_accuracy,val_loss,val_accuracy") +
-         (classes > classes_without_top5 ? ",val_top5" : "") + ",lr,seconds\n";
+std::string results_header(const Task& task, std::int64_t classes) {
+  const bool top5 = task.answers == Answers::sample_classes && classes > classes_without_top5;
+  return fmt::format("epoch,step,train_loss,train_{0},val_loss,val_{0}{1},lr,seconds\n", task.metric.column,
+                     top5 ? ",val_top5" : "");
 }
 
-std::unique_ptr<optim::EarlyStopping> make_stopping(const TrainRecipe& recipe) {
+std::unique_ptr<optim::EarlyStopping> make_stopping(const Task& task, const TrainRecipe& recipe) {
   if (recipe.patience == 0) return nullptr;
   return std::make_unique<optim::EarlyStopping>(optim::EarlyStoppingOptions{
-      .patience = recipe.patience, .min_delta = recipe.min_delta, .mode = optim::Mode::max});
+      .patience = recipe.patience,
+      .min_delta = recipe.min_delta,
+      .mode = task.metric.higher_is_better ? optim::Mode::max : optim::Mode::min});
 }
 
 bool has_checkpoint(const fs::path& run) {
@@ -75,6 +79,7 @@ class Trainer {
  public:
   Trainer(const Recipe& recipe, const TrainOptions& options, TaskData data)
       : recipe_(recipe),
+        task_(task_of(recipe.task)),
         options_(options),
         data_(std::move(data)),
         config_(model_config(recipe, data_.train)),
@@ -83,7 +88,7 @@ class Trainer {
         judge_(evaluation_loader(config_, data_.judged, recipe.data.workers)),
         steps_per_epoch_(learner_.steps(loader_.batches())),
         rate_(recipe.train, steps_per_epoch_),
-        stopping_(make_stopping(recipe.train)),
+        stopping_(make_stopping(task_, recipe.train)),
         folder_(make_folder(recipe, options, learner_, loader_)),
         progress_(options.progress) {}
 
@@ -145,7 +150,7 @@ class Trainer {
 
   void finish_epoch() {
     const Scores trained = state_.epoch_tally.scores();
-    state_.last = evaluate(learner_.judged(), judge_, recipe_.train).scores;
+    state_.last = evaluate(learner_.judged(), judge_, recipe_).scores;
     if (!std::isfinite(state_.last.loss)) {
       stop_for(fmt::format("after step {} (epoch {}) the {} loss is no longer finite", state_.step,
                            state_.loader.epoch + 1, judged()));
@@ -153,22 +158,23 @@ class Trainer {
     const std::int64_t epoch = state_.loader.epoch + 1;
     const double lr = learner_.optimizer().lr();
     rate_.report(state_.last.loss);
-    if (stopping_) stopping_->report(state_.last.accuracy);
-    const bool better = state_.best.epoch == 0 || state_.last.accuracy > state_.best.scores.accuracy;
+    if (stopping_) stopping_->report(metric_of(task_, state_.last));
+    const bool better = state_.best.epoch == 0 || is_better(task_, state_.last, state_.best.scores);
     if (better) state_.best = {.epoch = epoch, .scores = state_.last};
     state_.epoch_tally = {};
     const auto& top5 = state_.last.top5;
-    results_->write(fmt::format("{},{},{},{},{},{}{},{},{:.3f}\n", epoch, state_.step, trained.loss, trained.accuracy,
-                                state_.last.loss, state_.last.accuracy, top5 ? fmt::format(",{}", *top5) : "", lr,
-                                seconds()));
+    results_->write(fmt::format("{},{},{},{},{},{}{},{},{:.3f}\n", epoch, state_.step, trained.loss,
+                                metric_of(task_, trained), state_.last.loss, metric_of(task_, state_.last),
+                                top5 ? fmt::format(",{}", *top5) : "", lr, seconds()));
     save(loader_.state());
     save_weights_of_epoch();
-    say(fmt::format("epoch {}/{}  loss {}  accuracy {:.2f} %  {} loss {}  {} accuracy {:.2f} %{}  {}{}", epoch,
-                    recipe_.train.epochs, loss_text(trained.loss), 100 * trained.accuracy, judged(),
-                    loss_text(state_.last.loss), judged(), 100 * state_.last.accuracy,
+    say(fmt::format("epoch {}/{}  loss {}  {}  {} loss {}  {} {}{}  {}{}", epoch, recipe_.train.epochs,
+                    loss_text(trained.loss), metric_text(task_, trained), judged(), loss_text(state_.last.loss),
+                    judged(), metric_text(task_, state_.last),
                     top5 ? fmt::format(" (top 5 {:.2f} %)", 100 * *top5) : "", clock_text(seconds()),
                     better ? "  best" : ""));
-    draw_curves(folder_.path(), {.title = title(), .judged = judged(), .steps_per_epoch = steps_per_epoch_});
+    draw_curves(folder_.path(), task_.metric,
+                {.title = title(), .judged = judged(), .steps_per_epoch = steps_per_epoch_});
   }
 
   // Beside a checkpoint at the end of an epoch, and again when the run goes on from one: whatever happened between the
@@ -185,7 +191,7 @@ class Trainer {
     log_.emplace(folder_.file("log.txt"));
     write_file(folder_.file("recipe.toml"), to_toml(recipe_));
     write_file(folder_.file("config.json"), models::to_json(config_));
-    cut_back(*results_, state_.results_bytes, results_header(config_.model.num_classes));
+    cut_back(*results_, state_.results_bytes, results_header(task_, config_.model.num_classes));
     cut_back(*steps_, state_.steps_bytes, steps_header);
     begun_ = Clock::now();
     say(fmt::format("{}: {} parameters, {} training and {} {} samples of {}, seed {}, {} threads",
@@ -209,14 +215,16 @@ class Trainer {
     if (options_.resume.empty()) return remarks;
     require_same_network();
     const auto warn = [&](const std::string& text) { remarks.push_back(text); };
-    const std::optional<TrainState> saved =
-        load_checkpoint(folder_.checkpoints(), learner_.network(), learner_.optimizer(), warn, learner_.average());
+    nn::StateDict carried;
+    const std::optional<TrainState> saved = load_checkpoint(
+        folder_.checkpoints(), learner_.network(), learner_.optimizer(), warn, learner_.average(), &carried);
     if (!saved) {
       folder_.clear();
       remarks.emplace_back("there is no checkpoint to go on from yet: the run begins anew");
       return remarks;
     }
     state_ = *saved;
+    learner_.load_carried_state(carried);
     require_epochs_left();
     loader_.restore(state_.loader);
     set_random_state(state_.random);
@@ -279,7 +287,7 @@ class Trainer {
     TrainState saved = state_;
     saved.seconds = seconds();
     save_checkpoint(folder_.checkpoints(), saved, learner_.network(), learner_.optimizer(),
-                    recipe_.train.keep_checkpoints, learner_.average());
+                    recipe_.train.keep_checkpoints, learner_.average(), learner_.carried_state());
   }
 
   [[noreturn]] void stop_at_non_finite(std::int64_t epoch, const std::string& where) {
@@ -307,6 +315,7 @@ class Trainer {
   TrainResult finish() {
     progress_.clear();
     TrainResult result{.run = folder_.path(),
+                       .task = recipe_.task,
                        .interrupted = interrupted() && state_.loader.epoch < recipe_.train.epochs && !stopped_early(),
                        .stopped_early = stopped_early() && state_.loader.epoch < recipe_.train.epochs,
                        .epochs = state_.loader.epoch,
@@ -325,10 +334,13 @@ class Trainer {
     const nn::Module& model = learner_.judged();
     load_weights(folder_.weights("best"), model);
     judge_.set_epoch(0);
-    draw_answers(folder_.path(), title(), model, config_, data_.judged, evaluate(model, judge_, recipe_.train));
+    const Evaluation evaluation = evaluate(model, judge_, recipe_);
+    if (task_.answers == Answers::sample_classes) {
+      draw_answers(folder_.path(), title(), model, config_, data_.judged, evaluation);
+    }
     if (data_.judged_split == Split::validation && data_.test.size() > 0) {
       Loader test = evaluation_loader(config_, data_.test, recipe_.data.workers);
-      result.test = evaluate(model, test, recipe_.train).scores;
+      result.test = evaluate(model, test, recipe_).scores;
     }
     write_file(folder_.file("summary.txt"), run_summary(recipe_, config_, model, result));
     log(headline(result));
@@ -353,6 +365,7 @@ class Trainer {
   }
 
   const Recipe recipe_;
+  const Task& task_;
   const TrainOptions options_;
   const TaskData data_;
   const models::ModelConfig config_;

@@ -29,6 +29,7 @@ struct TrainOptions {
 /// How a run ended.
 struct TrainResult {
   std::filesystem::path run = {};
+  std::string task = "classify";
   bool interrupted = false;    ///< there is more to do: resume it
   bool stopped_early = false;  ///< for lack of progress
   std::int64_t epochs = 0;     ///< finished

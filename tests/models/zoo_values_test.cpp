@@ -158,7 +158,7 @@ void compare_gradients(const std::string& name, double winograd) {
   for (std::int64_t i = 0; i < x.size(0); ++i) {
     labels.mutable_values<std::int64_t>()[static_cast<std::size_t>(i)] = i % description["classes"].get<std::int64_t>();
   }
-  const Tensor loss = training_loss({}, model->training_outputs(x), labels);
+  const Tensor loss = training_loss(task_of("classify"), {}, model->training_outputs(x), labels);
   const Gradients gradients = grad(loss, model->parameters());
   std::vector<Tensor> wanted = gradients.values;
   wanted.push_back(loss);

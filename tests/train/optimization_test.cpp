@@ -151,11 +151,11 @@ TEST(ClassificationLoss, LabelsAreSmoothedInTrainingOnly) {
   const Tensor logits = Tensor::of({4.0F, 0.0F}, {1, 2});
   const std::vector<std::int64_t> zero = {0};
   const Tensor labels = Tensor::of<std::int64_t>(zero, {1});
-  const double plain = classification_loss(recipe, logits, labels, false).item();
+  const double plain = task_loss(task_of("classify"), recipe, logits, labels, false).item();
   EXPECT_NEAR(plain, std::log1p(std::exp(-4.0)), 1e-6);
-  EXPECT_NEAR(classification_loss(recipe, logits, labels, true).item(), plain + 0.1 * 4, 1e-6);
+  EXPECT_NEAR(task_loss(task_of("classify"), recipe, logits, labels, true).item(), plain + 0.1 * 4, 1e-6);
   const TrainRecipe hinge{.loss = "hinge"};
-  EXPECT_NEAR(classification_loss(hinge, Tensor::of({0.0F, 0.5F}, {1, 2}), labels, true).item(), 0.75, 1e-6);
+  EXPECT_NEAR(task_loss(task_of("classify"), hinge, Tensor::of({0.0F, 0.5F}, {1, 2}), labels, true).item(), 0.75, 1e-6);
 }
 
 TEST(ClassificationLoss, SoftTargetsAreSharesOfClasses) {
@@ -179,10 +179,10 @@ TEST(ClassificationLoss, SoftTargetsAreSharesOfClasses) {
     }
     return loss;
   };
-  EXPECT_NEAR(classification_loss(recipe, logits, shares, true).item(), expected(0), 1e-6);
+  EXPECT_NEAR(task_loss(task_of("classify"), recipe, logits, shares, true).item(), expected(0), 1e-6);
   recipe.label_smoothing = 0.2;
-  EXPECT_NEAR(classification_loss(recipe, logits, shares, true).item(), expected(0.2), 1e-6);
-  EXPECT_NEAR(classification_loss(recipe, logits, shares, false).item(), expected(0), 1e-6);  // judged without
+  EXPECT_NEAR(task_loss(task_of("classify"), recipe, logits, shares, true).item(), expected(0.2), 1e-6);
+  EXPECT_NEAR(task_loss(task_of("classify"), recipe, logits, shares, false).item(), expected(0), 1e-6);  // judged without
   // Whole shares are class numbers.
   Array labels = Array::empty(DType::i64, {2});
   labels.mutable_values<std::int64_t>()[0] = 2;
@@ -190,10 +190,10 @@ TEST(ClassificationLoss, SoftTargetsAreSharesOfClasses) {
   Array whole = Array::zeros(DType::f32, {2, 3});
   whole.mutable_values<float>()[2] = 1;
   whole.mutable_values<float>()[4] = 1;
-  EXPECT_NEAR(classification_loss(recipe, logits, whole, true).item(),
-              classification_loss(recipe, logits, labels, true).item(), 1e-6);
+  EXPECT_NEAR(task_loss(task_of("classify"), recipe, logits, whole, true).item(),
+              task_loss(task_of("classify"), recipe, logits, labels, true).item(), 1e-6);
   recipe.loss = "hinge";
-  EXPECT_THROW((void)classification_loss(recipe, logits, shares, true), Error);
+  EXPECT_THROW((void)task_loss(task_of("classify"), recipe, logits, shares, true), Error);
 }
 
 }  // namespace

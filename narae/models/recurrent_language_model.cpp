@@ -1,0 +1,40 @@
+#include "narae/models/recurrent_language_model.h"
+
+#include "narae/core/error.h"
+#include "narae/nn/init.h"
+#include "narae/ops/dropout.h"
+#include "narae/ops/elementwise.h"
+#include "narae/ops/matmul.h"
+
+namespace narae::models {
+
+RecurrentLanguageModel::RecurrentLanguageModel(std::int64_t vocabulary, const RecurrentLanguageModelOptions& options)
+    : dropout_(options.dropout),
+      variational_(options.variational),
+      encoder_(register_module("encoder", nn::Embedding(vocabulary, options.embedding))),
+      rnn_(register_module("rnn", nn::make_recurrent(options.cell, options.embedding, options.hidden,
+                                                     {.layers = options.layers,
+                                                      .dropout = options.dropout,
+                                                      .variational = options.variational}))),
+      decoder_(register_module("decoder", nn::Linear(options.hidden, vocabulary))) {
+  if (options.tied && options.embedding != options.hidden) {
+    throw UsageError("tied weights need as many hidden units (" + std::to_string(options.hidden) +
+                     ") as embedding features (" + std::to_string(options.embedding) + ")");
+  }
+  if (options.range > 0) {
+    for (const Tensor& parameter : parameters()) nn::init::uniform(parameter, -options.range, options.range);
+  }
+}
+
+Tensor RecurrentLanguageModel::dropped(const Tensor& x) const {
+  if (dropout_ == 0 || !is_training()) return x;
+  if (!variational_) return dropout(x, dropout_);
+  return x * dropout(ones({x.size(0), 1, x.size(2)}, x.dtype()), dropout_);
+}
+
+nn::SequenceOutput RecurrentLanguageModel::run(const nn::SequenceInput& input) const {
+  const auto [y, state] = rnn_(dropped(encoder_(input.x)), nn::state_of(input.state), input.lengths);
+  return {.logits = decoder_(dropped(y)), .state = nn::parts_of(state)};
+}
+
+}  // namespace narae::models

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <vector>
+
+#include "narae/nn/module.h"
+
+namespace narae::nn {
+
+/// What a network for sequences is asked about.
+struct SequenceInput {
+  Tensor x;                        ///< tokens i64 (batch, steps) or numbers (batch, steps, features)
+  Tensor lengths = {};             ///< i64 (batch): where each sequence ends; undefined: none is padded
+  std::vector<Tensor> state = {};  ///< what an earlier piece of the same sequences ended with; empty: they begin here
+};
+
+/// What it says.
+struct SequenceOutput {
+  Tensor logits;                   ///< (batch, ...) or (batch, steps, ...), as the network's task wants it
+  std::vector<Tensor> state = {};  ///< to go on from; none for a network that has to see a sequence whole
+};
+
+/// A network for sequences: batches of tokens or of vectors, whole or piece by piece.
+class NARAE_API SequenceModule : public Module {
+ public:
+  using Module::Module;
+
+  [[nodiscard]] virtual SequenceOutput run(const SequenceInput& input) const = 0;
+
+  /// The nodes that it writes carry the module's path.
+  [[nodiscard]] SequenceOutput operator()(const SequenceInput& input) const {
+    const auto inside = scope();
+    return run(input);
+  }
+  using Module::operator();
+  [[nodiscard]] Tensor forward(const Tensor& x) const override { return run({.x = x}).logits; }
+};
+
+/// True where a position lies within its sequence: (batch, steps) for lengths i64 (batch).
+[[nodiscard]] NARAE_API Tensor position_mask(const Tensor& lengths, std::int64_t steps);
+/// The largest value of each feature, (batch, features) for x (batch, steps, features), within the sequences' lengths
+/// where they are given. The mean likewise.
+[[nodiscard]] NARAE_API Tensor max_over_time(const Tensor& x, const Tensor& lengths);
+[[nodiscard]] NARAE_API Tensor mean_over_time(const Tensor& x, const Tensor& lengths);
+
+}  // namespace narae::nn
