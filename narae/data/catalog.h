@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "narae/core/export.h"
@@ -9,6 +10,9 @@
 #include "narae/data/dataset.h"
 #include "narae/data/image.h"
 #include "narae/data/resize.h"
+#include "narae/data/series.h"
+#include "narae/data/text_sets.h"
+#include "narae/text/corpus.h"
 
 namespace narae {
 
@@ -47,6 +51,33 @@ struct Splits {
 /// source has none of its own, Split::test of a folder of pictures without one.
 [[nodiscard]] NARAE_API Dataset open_dataset(const std::string& name, Split split, const SplitOptions& options = {});
 
+/// What the samples of a dataset are, and so which function opens it.
+enum class DataKind {
+  samples,  ///< arrays of one shape, as pictures: open_splits
+  corpus,   ///< a text to learn a language from: open_corpus
+  texts,    ///< texts with a class each: open_texts
+  tags,     ///< sentences with a tag for each word: open_tags
+  series,   ///< numbers over time: open_series
+};
+
+/// "samples", "corpus", "texts", "tags", "series".
+[[nodiscard]] NARAE_API std::string_view name_of(DataKind kind);
+
+/// What `name` holds, without reading it all. Throws as open_splits does for names and folders that hold nothing known.
+[[nodiscard]] NARAE_API DataKind data_kind(const std::string& name);
+
+/// A language to be learned: `synth:text` (with settings, `synth:text?size=300000`), or a text file or folder of them
+/// (text::read_corpus). Names and errors are those of open_splits.
+[[nodiscard]] NARAE_API text::Corpus open_corpus(const std::string& name, const text::CorpusOptions& options = {});
+/// Labelled texts: `synth:sentiment`, `synth:names`, or a folder or file of them (read_text_set). `trec` and `subj` are
+/// the two sets of a folder `trec-subj`.
+[[nodiscard]] NARAE_API TextSplits open_texts(const std::string& name, const TextSetOptions& options = {});
+/// Tagged sentences: `synth:tags`, or a folder of them (read_tag_set).
+[[nodiscard]] NARAE_API TagSplits open_tags(const std::string& name, const TextSetOptions& options = {});
+/// A series: `synth:series`, or a CSV file, or a folder with one; a bare name `airline-passengers` is also looked for
+/// as a file in the folder `time-series`. Throws Error listing the files of a folder that has several.
+[[nodiscard]] NARAE_API Series open_series(const std::string& name);
+
 /// The name, or for a folder that is found by the place where the process runs its absolute path: one that leads to the
 /// same data from elsewhere.
 [[nodiscard]] NARAE_API std::string lasting_dataset_name(const std::string& name);
@@ -55,9 +86,10 @@ struct DatasetInfo {
   std::string name;
   std::string description;
   std::string location;  ///< the folder; "generated" for synth:*; empty when it was not found
+  DataKind kind = DataKind::samples;
 };
 
-/// Every dataset that open_dataset knows by name: the generators, the well-known folders (found or not) and every other
+/// Every dataset that can be opened by name: the generators, the well-known folders (found or not) and every other
 /// folder with a dataset in the places where names are looked for.
 [[nodiscard]] NARAE_API std::vector<DatasetInfo> datasets();
 

@@ -57,8 +57,8 @@ struct LabelledPicture {
 /// Reads the whole picture of stored sample `index`. Must depend on `index` alone and is called from several threads.
 using PictureReader = std::function<LabelledPicture(std::int64_t index)>;
 
-/// Samples with named fields ("image" and "label" for the loader): arrays in memory or a generator, seen through an
-/// optional list of indices. A value: copies share the memory.
+/// Samples with named fields ("image", the input whatever it is, and "label" for the loader): arrays in memory or a
+/// generator, seen through an optional list of indices. A value: copies share the memory.
 struct Dataset {
   std::string name;
   std::vector<Field> fields;
@@ -75,12 +75,19 @@ struct Dataset {
   std::vector<float> stddev;
   /// The classes of the stored samples, where they are known without reading the samples; null elsewhere.
   std::shared_ptr<const std::vector<std::int64_t>> labels;
+  /// Of sequences of different lengths: the positions that the stored samples fill, of those along the first axis of
+  /// field "image" (and of "label" where that has the same first axis); what lies behind is filler. Null for others.
+  std::shared_ptr<const std::vector<std::int64_t>> lengths;
   std::shared_ptr<PictureFiles> files;  ///< of pictures that lie in files of their own; null for others
 
   [[nodiscard]] std::int64_t size() const { return indices ? static_cast<std::int64_t>(indices->size()) : stored; }
   /// Which of the stored samples sample i is.
   [[nodiscard]] std::int64_t stored_index(std::int64_t i) const {
     return indices ? (*indices)[static_cast<std::size_t>(i)] : i;
+  }
+  /// Positions that sample i fills; for a dataset with `lengths`.
+  [[nodiscard]] std::int64_t length(std::int64_t i) const {
+    return (*lengths)[static_cast<std::size_t>(stored_index(i))];
   }
 };
 

@@ -11,7 +11,7 @@
 
 #include "narae/core/error.h"
 #include "narae/core/files.h"
-#include "narae/data/gzip.h"
+#include "narae/core/gzip.h"
 
 namespace narae {
 namespace {

@@ -5,6 +5,8 @@
 #include <iterator>
 #include <memory>
 #include <optional>
+#include <tuple>
+#include <type_traits>
 #include <utility>
 
 #include "narae/core/array.h"
@@ -25,13 +27,40 @@ struct LoaderOptions {
   AugmentOptions augment{};  ///< random changes of pictures; none by default
 };
 
-/// image: (batch, sample shape...) in f32, NCHW for pictures; label: (batch, label shape...) in i64, or f32 when the
-/// dataset's labels are floating. When samples are mixed (mixup, cutmix), label is f32 (batch, classes): the share of
-/// each class.
+/// The label of a position behind a sequence's end: what losses and metrics ignore.
+inline constexpr std::int64_t no_label = -1;
+
+/// image: (batch, sample shape...) in f32, NCHW for pictures, or in i64 when the samples are i64 (token numbers);
+/// label: (batch, label shape...) in i64, or f32 when the dataset's labels are floating. When samples are mixed (mixup,
+/// cutmix), label is f32 (batch, classes): the share of each class.
+///
+/// Sequences (datasets with `lengths`): lengths is i64 (batch), and image is cut to (batch, positions, ...), where
+/// `positions` is the longest length rounded up by `bucket_length`; behind its end a sequence is filled with 0. So is
+/// label when it has a value for each position, filled with `no_label` (0 when floating). Otherwise lengths is empty.
+///
+/// Unpacks into the two that all tasks have: `auto [image, label] = batch`.
 struct Batch {
   Array image;
   Array label;
+  Array lengths{DType::i64, {0}, {}};
+
+  template <std::size_t i>
+  [[nodiscard]] Array& get() & {
+    return i == 0 ? image : label;
+  }
+  template <std::size_t i>
+  [[nodiscard]] const Array& get() const& {
+    return i == 0 ? image : label;
+  }
+  template <std::size_t i>
+  [[nodiscard]] Array&& get() && {
+    return std::move(i == 0 ? image : label);
+  }
 };
+
+/// The positions that a batch gets whose longest sequence fills `longest`: the next multiple of 8 up to 64, of 16 up to
+/// 256, of 64 beyond, so that few shapes (and plans) occur; `most` at most.
+[[nodiscard]] NARAE_API std::int64_t bucket_length(std::int64_t longest, std::int64_t most);
 
 /// Where a loader stands: the batch that comes next.
 struct LoaderState {
@@ -43,6 +72,9 @@ struct LoaderState {
 
 /// Batches of a dataset with fields "image" and "label", epoch after epoch. The batches are a pure function of the
 /// dataset, the options (except workers and prefetch) and the state. To be used from one thread.
+///
+/// Sequences (datasets with `lengths`) are shuffled so that those of like length come together: the epoch's random
+/// order is cut into pools of 50 batches, each pool is sorted by length, and its batches are shuffled among all others.
 ///
 ///     for (auto [image, label] : loader) ...   // the rest of the epoch; then the loader stands at the next one
 class NARAE_API Loader {
@@ -108,3 +140,11 @@ inline Loader::Iterator Loader::begin() {
 }
 
 }  // namespace narae
+
+// What `auto [image, label] = batch` unpacks.
+template <>
+struct std::tuple_size<narae::Batch> : std::integral_constant<std::size_t, 2> {};
+template <std::size_t i>
+struct std::tuple_element<i, narae::Batch> {
+  using type = narae::Array;
+};

@@ -1,4 +1,4 @@
-#include "narae/data/gzip.h"
+#include "narae/core/gzip.h"
 
 #include <zlib.h>
 
