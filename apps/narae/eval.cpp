@@ -105,7 +105,9 @@ Report judge(const Arguments& arguments) {
     report.judged.push_back(std::move(next));
   }
   const Recipe& recipe = report.judged.front().recipe;
-  const Dataset dataset = open_split(recipe, report.split, report.judged.front().model.config.model.input);
+  const TrainedModel& model = report.judged.front().model;
+  const Dataset dataset =
+      open_split(recipe, report.split, model.config.model.input, model.tokenizer ? &*model.tokenizer : nullptr);
   std::vector<Loader> loaders;
   for (const Judged& j : report.judged) {
     loaders.push_back(evaluation_loader(j.model.config, dataset, recipe.data.workers));

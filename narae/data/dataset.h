@@ -78,6 +78,10 @@ struct Dataset {
   /// Of sequences of different lengths: the positions that the stored samples fill, of those along the first axis of
   /// field "image" (and of "label" where that has the same first axis); what lies behind is filler. Null for others.
   std::shared_ptr<const std::vector<std::int64_t>> lengths;
+  /// Different tokens, where field "image" holds their numbers; 0 elsewhere.
+  std::int64_t vocabulary = 0;
+  /// Above 0: batches are this large and read in order, as each row goes on in the same row of the batch that follows.
+  std::int64_t streams = 0;
   std::shared_ptr<PictureFiles> files;  ///< of pictures that lie in files of their own; null for others
 
   [[nodiscard]] std::int64_t size() const { return indices ? static_cast<std::int64_t>(indices->size()) : stored; }

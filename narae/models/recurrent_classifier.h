@@ -12,13 +12,13 @@
 namespace narae::models {
 
 struct RecurrentClassifierOptions {
-  std::string cell = "lstm";     ///< see nn::make_recurrent
+  std::string cell = "lstm";  ///< see nn::make_recurrent
   std::int64_t embedding = 128;
-  std::int64_t hidden = 128;     ///< in each direction
+  std::int64_t hidden = 128;  ///< in each direction
   std::int64_t layers = 1;
   bool bidirectional = true;
-  std::string pooling = "max";   ///< over time: "last" (the final states), "max", "mean"
-  double dropout = 0.5;          ///< of the embedded tokens, between layers and before the head
+  std::string pooling = "max";  ///< over time: "last" (the final states), "max", "mean"
+  double dropout = 0.5;         ///< of the embedded tokens, between layers and before the head
 };
 
 /// Many to one: a class for each sequence of tokens. (batch, steps) -> (batch, classes). Parameters

@@ -12,10 +12,10 @@ RecurrentLanguageModel::RecurrentLanguageModel(std::int64_t vocabulary, const Re
     : dropout_(options.dropout),
       variational_(options.variational),
       encoder_(register_module("encoder", nn::Embedding(vocabulary, options.embedding))),
-      rnn_(register_module("rnn", nn::make_recurrent(options.cell, options.embedding, options.hidden,
-                                                     {.layers = options.layers,
-                                                      .dropout = options.dropout,
-                                                      .variational = options.variational}))),
+      rnn_(register_module(
+          "rnn", nn::make_recurrent(
+                     options.cell, options.embedding, options.hidden,
+                     {.layers = options.layers, .dropout = options.dropout, .variational = options.variational}))),
       decoder_(register_module("decoder", nn::Linear(options.hidden, vocabulary))) {
   if (options.tied && options.embedding != options.hidden) {
     throw UsageError("tied weights need as many hidden units (" + std::to_string(options.hidden) +

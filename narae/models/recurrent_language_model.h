@@ -11,14 +11,14 @@
 namespace narae::models {
 
 struct RecurrentLanguageModelOptions {
-  std::string cell = "lstm";    ///< see nn::make_recurrent
+  std::string cell = "lstm";  ///< see nn::make_recurrent
   std::int64_t embedding = 128;
   std::int64_t hidden = 256;
   std::int64_t layers = 2;
-  double dropout = 0;           ///< of the embedded tokens, between layers and before the decoder (Zaremba et al. 2014)
-  bool variational = false;     ///< one mask for all positions of a sequence (Gal and Ghahramani 2016)
-  bool tied = false;            ///< the decoder has the embedding's weight (Press and Wolf 2017); same widths only
-  double range = 0;             ///< first values of all parameters from +- range; 0: each layer's own
+  double dropout = 0;        ///< of the embedded tokens, between layers and before the decoder (Zaremba et al. 2014)
+  bool variational = false;  ///< one mask for all positions of a sequence (Gal and Ghahramani 2016)
+  bool tied = false;         ///< the decoder has the embedding's weight (Press and Wolf 2017); same widths only
+  double range = 0;          ///< first values of all parameters from +- range; 0: each layer's own
 };
 
 /// The probability of the next token, given those before: embedding, recurrent layers, a linear layer.

@@ -10,13 +10,13 @@
 namespace narae::models {
 
 struct RecurrentRegressorOptions {
-  std::string cell = "lstm";    ///< see nn::make_recurrent
+  std::string cell = "lstm";  ///< see nn::make_recurrent
   std::int64_t hidden = 64;
   std::int64_t layers = 1;
-  double dropout = 0;           ///< between layers
+  double dropout = 0;                   ///< between layers
   std::string first_weights = "usual";  ///< of the recurrent matrices: "usual", "identity", "orthogonal"
-  double input_range = 0;       ///< first input weights from a normal distribution of this deviation; 0: the usual ones
-  bool residual = false;        ///< what is found is added to the last value of the last feature
+  double input_range = 0;  ///< first input weights from a normal distribution of this deviation; 0: the usual ones
+  bool residual = false;   ///< what is found is added to the last value of the last feature
 };
 
 /// Numbers for a sequence of vectors, from the state after its last step: (batch, steps, features) -> (batch,

@@ -16,8 +16,8 @@ namespace narae::models {
 /// What decides a network: everything that `make_model` needs.
 struct ModelSpec {
   std::string name = "mlp";
-  Options options = {};       ///< those of the model (ModelInfo::options); the others keep their defaults
-  Shape input = {1, 28, 28};  ///< one sample: (channels, height, width), (features), (steps), (steps, features)
+  Options options = {};           ///< those of the model (ModelInfo::options); the others keep their defaults
+  Shape input = {1, 28, 28};      ///< one sample: (channels, height, width), (features), (steps), (steps, features)
   std::int64_t num_classes = 10;  ///< or the numbers that it answers with
   std::int64_t vocabulary = 0;    ///< different tokens, where its input consists of tokens
 };

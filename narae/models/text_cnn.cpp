@@ -60,7 +60,8 @@ nn::SequenceOutput TextCnn::run(const nn::SequenceInput& input) const {
     const Tensor wide = steps < height ? pad(x, {0, 0, 0, height - steps, 0, 0}) : x;
     const Tensor windows = relu(over_windows(conv, wide));
     // Windows that lie within the text; a text that is shorter than the filter has one.
-    const Tensor within = input.lengths.defined() ? maximum(input.lengths - scalar_integer(height - 1), scalar_integer(1)) : Tensor();
+    const Tensor within =
+        input.lengths.defined() ? maximum(input.lengths - scalar_integer(height - 1), scalar_integer(1)) : Tensor();
     strongest.push_back(nn::max_over_time(windows, within));
   }
   return {.logits = fc_(dropout_(concat(strongest, 1)))};

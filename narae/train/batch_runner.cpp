@@ -13,16 +13,17 @@ BatchRunner::BatchRunner(const nn::Module& network, const Task& task)
       carries_(task.answers == Answers::next_tokens) {}
 
 std::vector<nn::TrainingOutput> BatchRunner::answers(const Batch& batch) {
+  const bool padded = batch.lengths.shape.count() > 0;
   if (sequences_ == nullptr) {
-    if (batch.lengths) throw Error(network_.kind() + " takes no sequences of different lengths");
+    if (padded) throw Error(network_.kind() + " takes no sequences of different lengths");
     return network_.training_outputs(batch.image);
   }
   nn::SequenceInput input{.x = batch.image, .lengths = {}, .state = std::move(state_)};
   state_.clear();
-  if (batch.lengths) input.lengths = *batch.lengths;
+  if (padded) input.lengths = batch.lengths;
   nn::SequenceOutput output = (*sequences_)(input);
   // Sentences stand each for itself; a running text goes on.
-  if (carries_ && !batch.lengths) {
+  if (carries_ && !padded) {
     for (const Tensor& part : output.state) state_.push_back(detach(part));
   }
   return {{.logits = output.logits}};

@@ -43,8 +43,7 @@ Json to_json(const Conditions& c) {
 }
 
 Json to_json(const Tally& t) {
-  Json json = {
-      {"loss_sum", t.loss_sum}, {"correct", t.correct}, {"samples", t.samples}, {"error_sum", t.error_sum}};
+  Json json = {{"loss_sum", t.loss_sum}, {"correct", t.correct}, {"samples", t.samples}, {"error_sum", t.error_sum}};
   if (t.in_top5) json["in_top5"] = *t.in_top5;
   return json;
 }
@@ -131,8 +130,8 @@ TrainState state_from(const Json& json) {
   return s;
 }
 
-TrainState load(const fs::path& folder, const nn::Module& model, optim::Optimizer& optimizer,
-                const nn::Module* average, nn::StateDict* carried) {
+TrainState load(const fs::path& folder, const nn::Module& model, optim::Optimizer& optimizer, const nn::Module* average,
+                nn::StateDict* carried) {
   TrainState state;
   try {
     state = state_from(Json::parse(read_text(folder / "state.json", largest_state)));

@@ -52,8 +52,9 @@ struct TrainState {
 };
 
 /// Saves folder/NNNNNN (the step, six digits or more): written to a temporary folder, synced and renamed, so that it is
-/// there whole or not at all. `average`: a network with the average of the weights, if there is one; `carried`: what the
-/// network hands on to the next batch. Older ones beyond the newest `keep` are removed. Throws Error when it can't be written; what was there stays.
+/// there whole or not at all. `average`: a network with the average of the weights, if there is one; `carried`: what
+/// the network hands on to the next batch. Older ones beyond the newest `keep` are removed. Throws Error when it can't
+/// be written; what was there stays.
 NARAE_API void save_checkpoint(const std::filesystem::path& folder, const TrainState& state, const nn::Module& model,
                                const optim::Optimizer& optimizer, std::int64_t keep,
                                const nn::Module* average = nullptr, const nn::StateDict& carried = {});
@@ -61,9 +62,9 @@ NARAE_API void save_checkpoint(const std::filesystem::path& folder, const TrainS
 /// The checkpoints in a folder, oldest first.
 [[nodiscard]] NARAE_API std::vector<std::filesystem::path> checkpoints_in(const std::filesystem::path& folder);
 
-/// Gives model, optimiser, average and `carried` what the newest checkpoint holds and returns where the run stood; nothing when
-/// there is no checkpoint. One that can't be read is reported to `warn`, renamed, and the one before is taken. Throws
-/// Error when none can be read. Removes what a killed process left half-written.
+/// Gives model, optimiser, average and `carried` what the newest checkpoint holds and returns where the run stood;
+/// nothing when there is no checkpoint. One that can't be read is reported to `warn`, renamed, and the one before is
+/// taken. Throws Error when none can be read. Removes what a killed process left half-written.
 [[nodiscard]] NARAE_API std::optional<TrainState> load_checkpoint(const std::filesystem::path& folder,
                                                                   const nn::Module& model, optim::Optimizer& optimizer,
                                                                   const std::function<void(const std::string&)>& warn,

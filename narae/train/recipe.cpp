@@ -1,5 +1,8 @@
 #include "narae/train/recipe.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <set>
@@ -8,6 +11,7 @@
 #include "narae/core/files.h"
 #include "narae/models/registry.h"
 #include "narae/train/recipe_keys.h"
+#include "narae/train/task.h"
 #include "narae/train/toml.h"
 
 namespace narae {
@@ -187,6 +191,39 @@ void resolve_model(Recipe& recipe, const Given& given) {
   recipe.model.options = attempt(accepted, nullptr);
 }
 
+// What a task's networks usually make small and learn from, where nothing else is asked for.
+void resolve_task(Recipe& recipe, const Given& given) {
+  const Task& task = task_of(recipe.task);
+  const bool fits = std::find(task.losses.begin(), task.losses.end(), recipe.train.loss) != task.losses.end();
+  if (!fits) {
+    if (const std::string* where = place_of(given, "train.loss")) {
+      complain(*where, fmt::format("train.loss = {} is no loss of the task {}, which has {}", shown(recipe.train.loss),
+                                   task.name, fmt::join(task.losses, ", ")));
+    }
+    recipe.train.loss = task.losses.front();
+  }
+  const bool others_data = std::any_of(tasks().begin(), tasks().end(), [&](const Task& other) {
+    return other.name != task.name && other.data == recipe.data.name;
+  });
+  if (others_data && place_of(given, "data.name") == nullptr) recipe.data.name = task.data;
+}
+
+void require_model_of_task(const Recipe& recipe, const Given& given) {
+  const models::ModelInfo& info = models::model_info(recipe.model.name);
+  if (std::find(info.tasks.begin(), info.tasks.end(), recipe.task) != info.tasks.end()) return;
+  std::vector<std::string> fitting;
+  for (const models::ModelInfo& other : models::models()) {
+    if (std::find(other.tasks.begin(), other.tasks.end(), recipe.task) != other.tasks.end())
+      fitting.push_back(other.name);
+  }
+  const std::string* where = place_of(given, "model.name");
+  if (where == nullptr) where = place_of(given, "task");
+  const std::string key = "model.name";
+  complain(where == nullptr ? key : *where,
+           fmt::format("the model {} is made for the task {}; for the task {} there are {}", info.name,
+                       fmt::join(info.tasks, ", "), recipe.task, fmt::join(fitting, ", ")));
+}
+
 void check(const Recipe& recipe, const Given& given) {
   for (const auto& [key, where] : given) {
     const RecipeRow* row = detail::find_recipe_row(key);
@@ -293,8 +330,10 @@ Recipe parse_recipe(std::string_view text, const std::string& file) {
   Recipe recipe;
   Given given;
   read_file(detail::parse_toml(text, file), file, recipe, given);
+  resolve_task(recipe, given);
   check(recipe, given);
   resolve_model(recipe, given);
+  require_model_of_task(recipe, given);
   if (recipe.name.empty()) {
     const std::string stem = fs::path(file).stem().string();
     recipe.name = name_complaint(stem).empty() ? stem : "recipe";
@@ -326,9 +365,11 @@ void apply_overrides(Recipe& recipe, std::span<const std::string> overrides) {
   Recipe changed = recipe;
   Given given;
   for (const std::string& text : overrides) changed = with_override(std::move(changed), text, given);
+  resolve_task(changed, given);
   check(changed, given);
   reset_without_effect(changed);
   resolve_model(changed, given);
+  require_model_of_task(changed, given);
   recipe = std::move(changed);
 }
 

@@ -32,6 +32,23 @@ struct DataRecipe {
   bool strict = false;                ///< damaged files are an error instead of being left out
   std::int64_t max_pixels = max_image_pixels;  ///< of a picture in a folder
   AugmentOptions augment = {};
+
+  // Of texts.
+  std::string tokens = "usual";  ///< "char", "word", "blanks"; "usual": what the data usually go with
+  bool lowercase = false;
+  std::int64_t min_count = 1;       ///< rarer tokens are unknown ones
+  std::int64_t max_vocabulary = 0;  ///< most frequent tokens, special ones included; 0: all
+  std::string vocabulary = {};      ///< vocabulary.json whose tokens are taken; empty: those of the training texts
+  std::int64_t max_length = 0;      ///< tokens of a text that are read; 0: all
+  std::int64_t steps = 64;          ///< of a running text, in one piece
+  bool line_ends = true;            ///< of a language model's words: the end of a line is one, too
+  double test_fraction = 0.1;       ///< of texts without a test part
+
+  // Of series.
+  std::string target = {};   ///< the column to forecast; empty: the last one
+  std::int64_t window = 24;  ///< rows that are seen
+  std::int64_t horizon = 1;  ///< rows that are forecast
+  std::int64_t season = 0;   ///< rows of a season, for the forecast to compare with; 0: none
 };
 
 struct OptimizerRecipe {

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <cstdio>
 
+#include "narae/train/task.h"
+
 namespace narae::detail {
 namespace {
 
@@ -17,6 +19,12 @@ constexpr NumberRange epochs{.low = 1, .high = 1e6};
 constexpr std::string_view optimizer_name = "train.optimizer.name";
 constexpr std::string_view schedule_name = "train.schedule.name";
 
+std::vector<std::string_view> task_names() {
+  std::vector<std::string_view> names;
+  for (const Task& task : tasks()) names.push_back(task.name);
+  return names;
+}
+
 std::vector<RecipeRow> model_rows() {
   return {{.key = "name",
            .field = [](Recipe& r) -> RecipeField { return &r.name; },
@@ -26,7 +34,7 @@ std::vector<RecipeRow> model_rows() {
            .doc = "one line for `narae recipes`"},
           {.key = "task",
            .field = [](Recipe& r) -> RecipeField { return &r.task; },
-           .choices = {"classify"},
+           .choices = task_names(),
            .doc = "what is learned: decides loss, metrics and pictures"},
           {.key = "model.name",
            .field = [](Recipe& r) -> RecipeField { return &r.model.name; },
@@ -58,8 +66,9 @@ std::vector<RecipeRow> train_rows() {
        .doc = "of first weights, order of samples, dropout and augmentation"},
       {.key = "train.loss",
        .field = [](Recipe& r) -> RecipeField { return &r.train.loss; },
-       .choices = {"cross_entropy", "hinge"},
-       .doc = "what is made small"},
+       .choices = {"cross_entropy", "hinge", "mse", "l1"},
+       .doc = "what is made small: cross entropy or hinge loss of classes, squared or absolute error of numbers; the "
+              "task's usual one unless given"},
       {.key = "train.label_smoothing",
        .field = [](Recipe& r) -> RecipeField { return &r.train.label_smoothing; },
        .range = any_share,
@@ -320,7 +329,8 @@ std::string_view type_of(const RecipeField& field) {
 std::span<const RecipeRow> recipe_rows() {
   static const std::vector<RecipeRow> rows = [] {
     std::vector<RecipeRow> all;
-    for (const auto& part : {model_rows(), data_rows(), train_rows()}) all.insert(all.end(), part.begin(), part.end());
+    for (const auto& part : {model_rows(), data_rows(), sequence_rows(), train_rows()})
+      all.insert(all.end(), part.begin(), part.end());
     return all;
   }();
   return rows;
@@ -333,6 +343,9 @@ const RecipeRow* find_recipe_row(std::string_view key) {
 }
 
 bool applies(const RecipeRow& row, const Recipe& recipe) {
+  if (!row.tasks.empty() && std::find(row.tasks.begin(), row.tasks.end(), recipe.task) == row.tasks.end()) {
+    return false;
+  }
   if (row.decided_by.empty()) return true;
   Recipe names = recipe;  // fields are handed out for writing
   const RecipeField decider = find_recipe_row(row.decided_by)->field(names);
@@ -341,8 +354,9 @@ bool applies(const RecipeRow& row, const Recipe& recipe) {
 }
 
 std::string condition(const RecipeRow& row) {
-  if (row.decided_by.empty()) return "";
-  return std::string(row.decided_by) + " = " + joined(row.values, " or ");
+  std::string text = row.tasks.empty() ? "" : "task = " + joined(row.tasks, " or ");
+  if (row.decided_by.empty()) return text;
+  return text + (text.empty() ? "" : " and ") + std::string(row.decided_by) + " = " + joined(row.values, " or ");
 }
 
 std::string expectation(const RecipeRow& row) {

@@ -33,10 +33,13 @@ struct RecipeRow {
   std::string_view decided_by = {};
   std::vector<std::string_view> values = {};
   std::string_view doc;
+  std::vector<std::string_view> tasks = {};  ///< in which the key has an effect; empty: in all
 };
 
-/// The keys of [data] and [data.augment].
+/// The keys of [data] and [data.augment] for all tasks and for pictures.
 [[nodiscard]] std::vector<RecipeRow> data_rows();
+/// The keys of [data] for texts and series.
+[[nodiscard]] std::vector<RecipeRow> sequence_rows();
 
 /// All keys but the options of models, section by section.
 [[nodiscard]] std::span<const RecipeRow> recipe_rows();

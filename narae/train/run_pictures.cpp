@@ -206,12 +206,11 @@ void draw_curves(const fs::path& folder, const Metric& metric, const CurveOption
 }
 
 std::string comparison_of(std::span<const ComparedRun> runs, const Metric& metric, const std::string& title) {
-  std::vector<draw::Chart> charts = {
-      {.title = "training loss", .x_label = "epoch", .y_label = "loss", .log_y = true},
-      {.title = fmt::format("{} on test or validation samples", metric.name),
-       .x_label = "epoch",
-       .y_label = std::string(metric.axis),
-       .log_y = !metric.higher_is_better}};
+  std::vector<draw::Chart> charts = {{.title = "training loss", .x_label = "epoch", .y_label = "loss", .log_y = true},
+                                     {.title = fmt::format("{} on test or validation samples", metric.name),
+                                      .x_label = "epoch",
+                                      .y_label = std::string(metric.axis),
+                                      .log_y = !metric.higher_is_better}};
   constexpr std::size_t colors = 8;  // then the same again, dashed
   for (std::size_t i = 0; i < runs.size(); ++i) {
     const fs::path file = runs[i].folder / "results.csv";

@@ -25,14 +25,15 @@ std::string run_summary(const Recipe& recipe, const models::ModelConfig& config,
   text += fmt::format("epochs       {} of {}{}, {} steps\n", result.epochs, recipe.train.epochs,
                       result.stopped_early ? " (stopped for lack of progress)" : "", result.steps);
   text += fmt::format("last epoch   {}: {}\n", result.judged, scores_text(task, result.last));
-  text += fmt::format("best epoch   {}, {}: {}\n", result.best.epoch, result.judged, scores_text(task, result.best.scores));
+  text +=
+      fmt::format("best epoch   {}, {}: {}\n", result.best.epoch, result.judged, scores_text(task, result.best.scores));
   if (result.test) text += fmt::format("best weights test: {}\n", scores_text(task, *result.test));
   text += fmt::format("weights      {} (hash of weights/last.safetensors)\n", result.weights);
   text += fmt::format("time         {} of training\n", clock_text(result.seconds));
   text += fmt::format("memory       {} at most\n", readable_bytes(memory_use().peak));
   text += fmt::format("ran on       narae {}, {} threads, {}\n\n", conditions.version, conditions.threads,
                       conditions.instruction_set);
-  return text + to_text(summarize(model, batched(1, config.model.input)));
+  return text + to_text(summarize(model, batched(1, config.model.input), models::input_dtype(config.model)));
 }
 
 std::string headline(const TrainResult& result) {

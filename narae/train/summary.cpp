@@ -1,5 +1,5 @@
-#include "narae/train/task.h"
 #include "narae/train/summary.h"
+#include "narae/train/task.h"
 
 #include <fmt/format.h>
 

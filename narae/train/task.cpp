@@ -1,6 +1,7 @@
 #include "narae/train/task.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -20,37 +21,42 @@ constexpr Metric absolute_error{
 }  // namespace
 
 std::span<const Task> tasks() {
-  static const std::vector<Task> list = {
-      {.name = "classify",
-       .answers = Answers::sample_classes,
-       .metric = accuracy,
-       .losses = {"cross_entropy", "hinge"},
-       .doc = "a class for each picture or point"},
-      {.name = "classify_text",
-       .answers = Answers::sample_classes,
-       .metric = accuracy,
-       .losses = {"cross_entropy", "hinge"},
-       .doc = "a class for each text"},
-      {.name = "language_model",
-       .answers = Answers::next_tokens,
-       .metric = perplexity,
-       .losses = {"cross_entropy"},
-       .doc = "the next character or word of a text"},
-      {.name = "tag",
-       .answers = Answers::position_classes,
-       .metric = accuracy,
-       .losses = {"cross_entropy"},
-       .doc = "a class for each position of a sequence"},
-      {.name = "regress",
-       .answers = Answers::numbers,
-       .metric = absolute_error,
-       .losses = {"mse", "l1"},
-       .doc = "numbers for a sequence"},
-      {.name = "forecast",
-       .answers = Answers::numbers,
-       .metric = absolute_error,
-       .losses = {"mse", "l1"},
-       .doc = "the values of a time series that come next"}};
+  static const std::vector<Task> list = {{.name = "classify",
+                                          .answers = Answers::sample_classes,
+                                          .metric = accuracy,
+                                          .losses = {"cross_entropy", "hinge"},
+                                          .data = "synth:digits",
+                                          .doc = "a class for each picture or point"},
+                                         {.name = "classify_text",
+                                          .answers = Answers::sample_classes,
+                                          .metric = accuracy,
+                                          .losses = {"cross_entropy", "hinge"},
+                                          .data = "synth:sentiment",
+                                          .doc = "a class for each text"},
+                                         {.name = "language_model",
+                                          .answers = Answers::next_tokens,
+                                          .metric = perplexity,
+                                          .losses = {"cross_entropy"},
+                                          .data = "synth:text",
+                                          .doc = "the next character or word of a text"},
+                                         {.name = "tag",
+                                          .answers = Answers::position_classes,
+                                          .metric = accuracy,
+                                          .losses = {"cross_entropy"},
+                                          .data = "synth:tags",
+                                          .doc = "a class for each position of a sequence"},
+                                         {.name = "regress",
+                                          .answers = Answers::numbers,
+                                          .metric = absolute_error,
+                                          .losses = {"mse", "l1"},
+                                          .data = "synth:adding",
+                                          .doc = "numbers for a sequence"},
+                                         {.name = "forecast",
+                                          .answers = Answers::numbers,
+                                          .metric = absolute_error,
+                                          .losses = {"mse", "l1"},
+                                          .data = "synth:series",
+                                          .doc = "the values of a time series that come next"}};
   return list;
 }
 
@@ -66,9 +72,12 @@ const Task& task_of(std::string_view name) {
 
 double metric_of(const Task& task, const Scores& scores) {
   switch (task.answers) {
-    case Answers::next_tokens: return std::exp(scores.loss);
-    case Answers::numbers: return scores.absolute_error;
-    default: return scores.accuracy;
+    case Answers::next_tokens:
+      return std::exp(scores.loss);
+    case Answers::numbers:
+      return scores.absolute_error;
+    default:
+      return scores.accuracy;
   }
 }
 
@@ -94,16 +103,25 @@ std::int64_t counted_labels(const Task& task, const Array& labels) {
       const auto values = labels.values<std::int64_t>();
       return std::count_if(values.begin(), values.end(), [](std::int64_t label) { return label >= 0; });
     }
-    default: return labels.shape[0];
+    default:
+      return labels.shape[0];
   }
 }
 
 void add_answers(Tally& tally, const Task& task, double mean_loss, const Array& answers, const Array& labels) {
   switch (task.answers) {
-    case Answers::sample_classes: tally.add(mean_loss, answers, labels); break;
-    case Answers::position_classes: tally.add_positions(mean_loss, answers, labels); break;
-    case Answers::next_tokens: tally.add_loss(mean_loss, counted_labels(task, labels)); break;
-    case Answers::numbers: tally.add_numbers(mean_loss, answers, labels); break;
+    case Answers::sample_classes:
+      tally.add(mean_loss, answers, labels);
+      break;
+    case Answers::position_classes:
+      tally.add_positions(mean_loss, answers, labels);
+      break;
+    case Answers::next_tokens:
+      tally.add_loss(mean_loss, counted_labels(task, labels));
+      break;
+    case Answers::numbers:
+      tally.add_numbers(mean_loss, answers, labels);
+      break;
   }
 }
 

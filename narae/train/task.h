@@ -33,6 +33,7 @@ struct Task {
   Answers answers;
   Metric metric;
   std::vector<std::string_view> losses;  ///< that fit; the first is the usual one
+  std::string_view data;                 ///< what is learned from unless told otherwise
   std::string_view doc;
 };
 

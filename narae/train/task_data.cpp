@@ -4,6 +4,8 @@
 
 #include "narae/core/error.h"
 #include "narae/data/catalog.h"
+#include "narae/train/sequence_data.h"
+#include "narae/train/task.h"
 
 namespace narae {
 namespace {
@@ -26,11 +28,13 @@ SplitOptions split_options(const Recipe& recipe) {
           .max_pixels = recipe.data.max_pixels};
 }
 
+// Of streams, whole batches.
 Dataset limited(const Dataset& dataset, std::int64_t limit) {
+  if (dataset.streams > 0) limit = (limit + dataset.streams - 1) / dataset.streams * dataset.streams;
   return limit > 0 ? first(dataset, limit) : dataset;
 }
 
-void require_samples(const Dataset& dataset, const std::string& name, const char* purpose) {
+void require_samples(const Dataset& dataset, const std::string& name, const std::string& purpose) {
   if (dataset.size() == 0) throw Error("dataset '" + name + "' has no samples " + purpose);
 }
 
@@ -46,29 +50,61 @@ const Shape& sample_shape(const Dataset& dataset) {
   return dataset.fields[field_index(dataset, "image")].shape;
 }
 
+// Whether its samples are arrays of one shape, as pictures: what open_splits opens.
+bool takes_samples(const Recipe& recipe) {
+  return recipe.task == "classify" || recipe.task == "regress";
+}
+
+// All parts; `judged` holds the validation samples.
+TaskData open_parts(const Recipe& recipe, const text::Tokenizer* tokenizer) {
+  if (recipe.task == "forecast") return detail::open_series_data(recipe);
+  if (!takes_samples(recipe)) return detail::open_text_data(recipe, tokenizer);
+  Splits splits = open_splits(recipe.data.name, split_options(recipe));
+  return {.train = splits.train, .judged = splits.validation, .judged_split = Split::validation, .test = splits.test};
+}
+
+// What a network answers with: a number for each class or token, or the label's own numbers.
+std::int64_t answers_of(const Recipe& recipe, const Dataset& dataset) {
+  switch (task_of(recipe.task).answers) {
+    case Answers::next_tokens:
+      return dataset.vocabulary;
+    case Answers::numbers:
+      return dataset.fields[field_index(dataset, "label")].shape.count();
+    default:
+      return std::ssize(dataset.classes);
+  }
+}
+
 }  // namespace
 
-TaskData open_task_data(const Recipe& recipe) {
+TaskData open_task_data(const Recipe& recipe, const text::Tokenizer* tokenizer) {
   const std::string& name = recipe.data.name;
-  Splits splits = open_splits(name, split_options(recipe));
-  const bool validates = splits.validation.size() > 0;
+  TaskData data = open_parts(recipe, tokenizer);
+  const bool validates = data.judged.size() > 0;
   if (recipe.data.val_fraction > 0 && !validates) {
     throw UsageError("data.val_fraction = " + std::to_string(recipe.data.val_fraction) + " of the " +
-                     std::to_string(splits.train.size()) + " training samples of '" + name +
+                     std::to_string(data.train.size()) + " training samples of '" + name +
                      "' is not one sample; a larger share is wanted, or 0 to judge by the test samples");
   }
-  TaskData data{.train = limited(splits.train, recipe.data.limit_train),
-                .judged = limited(validates ? splits.validation : splits.test, recipe.data.limit_val),
-                .judged_split = validates ? Split::validation : Split::test,
-                .test = splits.test};
+  data.judged_split = validates ? Split::validation : Split::test;
+  data.train = limited(data.train, recipe.data.limit_train);
+  data.judged = limited(validates ? data.judged : data.test, recipe.data.limit_val);
   require_samples(data.train, name, "to learn from");
   require_samples(data.judged, name,
                   "to judge epochs by; set some of the training samples aside, as --val-fraction 0.1");
-  if (data.train.classes.empty()) throw Error("dataset '" + name + "' has no classes to tell apart");
+  const Answers answers = task_of(recipe.task).answers;
+  const bool has_classes = answers == Answers::sample_classes || answers == Answers::position_classes;
+  if (has_classes && data.train.classes.empty()) throw Error("dataset '" + name + "' has no classes to tell apart");
   return data;
 }
 
-Dataset open_split(const Recipe& recipe, Split split, const Shape& input) {
+Dataset open_split(const Recipe& recipe, Split split, const Shape& input, const text::Tokenizer* tokenizer) {
+  if (!takes_samples(recipe)) {
+    TaskData data = open_parts(recipe, tokenizer);
+    Dataset& part = split == Split::train ? data.train : split == Split::validation ? data.judged : data.test;
+    require_samples(part, recipe.data.name, "of the part '" + std::string(name_of(split)) + "'");
+    return std::move(part);
+  }
   SplitOptions options = split_options(recipe);
   if (input.rank() == 3 && (input[0] == 1 || input[0] == 3)) options.input = input;
   // Which samples were set aside depends on which files turned out to be sound: they are found as in training.
@@ -77,6 +113,7 @@ Dataset open_split(const Recipe& recipe, Split split, const Shape& input) {
 }
 
 Dataset describe_data(const Recipe& recipe) {
+  if (!takes_samples(recipe)) return open_parts(recipe, nullptr).train;
   SplitOptions options = split_options(recipe);
   options.validation_fraction = 0;
   options.prepare = false;
@@ -92,7 +129,8 @@ models::ModelConfig model_config(const Recipe& recipe, const Dataset& dataset) {
   config.model = models::resolved({.name = recipe.model.name,
                                    .options = recipe.model.options,
                                    .input = sample_shape(dataset),
-                                   .num_classes = static_cast<std::int64_t>(dataset.classes.size())});
+                                   .num_classes = answers_of(recipe, dataset),
+                                   .vocabulary = dataset.vocabulary});
   config.classes = dataset.classes;
   if (recipe.data.normalize) {
     config.mean = dataset.mean;
@@ -102,8 +140,9 @@ models::ModelConfig model_config(const Recipe& recipe, const Dataset& dataset) {
 }
 
 Loader training_loader(const Recipe& recipe, Dataset dataset) {
+  const bool streams = dataset.streams > 0;
   return Loader(std::move(dataset), {.batch_size = recipe.train.batch_size,
-                                     .shuffle = true,
+                                     .shuffle = !streams,
                                      .seed = static_cast<std::uint64_t>(recipe.train.seed),
                                      .workers = static_cast<int>(recipe.data.workers),
                                      .prefetch = std::max(4, 2 * static_cast<int>(recipe.data.workers)),
@@ -112,7 +151,9 @@ Loader training_loader(const Recipe& recipe, Dataset dataset) {
 }
 
 Loader evaluation_loader(const models::ModelConfig& config, Dataset dataset, std::int64_t workers) {
-  if (!(sample_shape(dataset) == config.model.input)) {
+  const bool fits = dataset.vocabulary > 0 ? sample_shape(dataset).rank() == config.model.input.rank()
+                                           : sample_shape(dataset) == config.model.input;  // texts differ in length
+  if (!fits) {
     throw Error("dataset '" + dataset.name + "' has samples " + to_string(sample_shape(dataset)) +
                 ", but the network takes " + to_string(config.model.input));
   }
@@ -127,7 +168,8 @@ Loader evaluation_loader(const models::ModelConfig& config, Dataset dataset, std
   // Normalised as in training, whatever the dataset's own statistics are.
   dataset.mean = config.mean;
   dataset.stddev = config.stddev;
-  return Loader(std::move(dataset), {.batch_size = evaluation_batch, .workers = static_cast<int>(workers)});
+  const std::int64_t batch = dataset.streams > 0 ? dataset.streams : evaluation_batch;
+  return Loader(std::move(dataset), {.batch_size = batch, .workers = static_cast<int>(workers)});
 }
 
 }  // namespace narae

@@ -1,12 +1,16 @@
 #pragma once
 
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "narae/core/export.h"
 #include "narae/data/dataset.h"
 #include "narae/data/loader.h"
+#include "narae/data/series.h"
 #include "narae/models/config.h"
 #include "narae/models/registry.h"
+#include "narae/text/tokenizer.h"
 #include "narae/train/recipe.h"
 
 namespace narae {
@@ -17,16 +21,21 @@ struct TaskData {
   Dataset judged;      ///< what epochs are judged by: the validation samples, or the test samples without any
   Split judged_split;  ///< which of the two
   Dataset test;
+  std::optional<text::Tokenizer> tokenizer = {};  ///< of texts
+  std::optional<ForecastWindows> windows = {};    ///< of series
+  std::vector<std::string> remarks = {};          ///< what is to be said about them: texts that were cut, ...
 };
 
-/// Opens the recipe's data with its limits applied. Throws Error for sets without classes, without samples, or without
-/// any to judge epochs by.
-[[nodiscard]] NARAE_API TaskData open_task_data(const Recipe& recipe);
+/// Opens the recipe's data with its limits applied. Texts become tokens by `tokenizer`, by the recipe's vocabulary, or,
+/// without either, by one learned from the training texts. Throws Error for sets without classes, without samples, or
+/// without any to judge epochs by.
+[[nodiscard]] NARAE_API TaskData open_task_data(const Recipe& recipe, const text::Tokenizer* tokenizer = nullptr);
 
 /// One split of the recipe's data, whole, for a network that takes samples of shape `input`: pictures of a folder are
-/// brought to it. Where no samples were set aside, nothing is decoded before it is asked for. Throws Error for a split
-/// that there is none of.
-[[nodiscard]] NARAE_API Dataset open_split(const Recipe& recipe, Split split, const Shape& input);
+/// brought to it. Where no samples were set aside, nothing is decoded before it is asked for. Texts become tokens by
+/// the run's tokenizer. Throws Error for a split that there is none of.
+[[nodiscard]] NARAE_API Dataset open_split(const Recipe& recipe, Split split, const Shape& input,
+                                           const text::Tokenizer* tokenizer = nullptr);
 
 /// The form of the recipe's samples and their classes, without reading the samples: an unprepared training split.
 [[nodiscard]] NARAE_API Dataset describe_data(const Recipe& recipe);

@@ -5,10 +5,12 @@
 #include <cmath>
 
 #include "narae/core/error.h"
+#include "narae/data/loader.h"
 #include "narae/data/picture.h"
 #include "narae/data/transforms.h"
 #include "narae/graph/eval.h"
 #include "narae/nn/init.h"
+#include "narae/nn/sequence.h"
 #include "narae/train/metrics.h"
 #include "narae/train/weights.h"
 
@@ -16,6 +18,8 @@ namespace narae {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr const char* vocabulary_file = "vocabulary.json";
 
 void require_file(const fs::path& path, const std::string& advice) {
   std::error_code ignored;
@@ -31,7 +35,7 @@ TrainedModel load_trained(const fs::path& run, const std::string& which) {
   require_file(weights, "the run has not finished an epoch yet");
   TrainedModel model{.config = models::read_config(config), .network = nullptr};
   std::vector<std::string>& classes = model.config.classes;
-  if (classes.empty()) {
+  if (classes.empty() && model.config.model.vocabulary == 0) {
     for (std::int64_t c = 0; c < model.config.model.num_classes; ++c) classes.push_back(std::to_string(c));
   }
   {
@@ -39,8 +43,41 @@ TrainedModel load_trained(const fs::path& run, const std::string& which) {
     model.network = models::make_model(model.config.model);
   }
   load_weights(weights, *model.network);
+  model.tokenizer = tokenizer_of(run);
+  if (model.config.model.vocabulary > 0 &&
+      (!model.tokenizer || model.tokenizer->vocabulary.size() != model.config.model.vocabulary)) {
+    throw Error((run / vocabulary_file).string() + ": does not hold the " +
+                std::to_string(model.config.model.vocabulary) + " tokens that the network was trained with");
+  }
   model.network->eval();
   return model;
+}
+
+std::optional<text::Tokenizer> tokenizer_of(const fs::path& run) {
+  const fs::path file = run / vocabulary_file;
+  std::error_code ignored;
+  if (!fs::exists(file, ignored)) return std::nullopt;
+  return text::load_tokenizer(file);
+}
+
+Array predict_texts(const TrainedModel& model, std::span<const std::string> texts) {
+  const auto* network = dynamic_cast<const nn::SequenceModule*>(model.network.get());
+  if (network == nullptr || !model.tokenizer) throw Error("the network takes no texts");
+  const NoGrad no_grad;
+  Array result = Array::empty(DType::f32, {std::ssize(texts), model.config.model.num_classes});
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    text::TokenIds ids = model.tokenizer->encode(texts[i]);
+    const auto length = std::ssize(ids);
+    if (length == 0) throw Error("there is no text in '" + texts[i].substr(0, 40) + "'");
+    Array tokens = Array::zeros(DType::i64, {1, bucket_length(length, length + 64)});
+    std::copy(ids.begin(), ids.end(), tokens.mutable_values<std::int64_t>().begin());
+    Array lengths = Array::empty(DType::i64, {1});
+    lengths.mutable_values<std::int64_t>()[0] = length;
+    const Array row = probabilities_of((*network)({.x = tokens, .lengths = lengths}).logits.array());
+    const auto values = row.values<float>();
+    std::copy(values.begin(), values.end(), result.mutable_values<float>().begin() + std::ssize(values) * i);
+  }
+  return result;
 }
 
 Array fitted_picture(const models::ModelConfig& config, const Array& picture, const FitOptions& options) {

@@ -2,6 +2,8 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +13,7 @@
 #include "narae/data/resize.h"
 #include "narae/models/config.h"
 #include "narae/nn/module.h"
+#include "narae/text/tokenizer.h"
 
 namespace narae {
 
@@ -18,10 +21,17 @@ namespace narae {
 struct TrainedModel {
   models::ModelConfig config;
   std::shared_ptr<nn::Module> network;
+  std::optional<text::Tokenizer> tokenizer = {};  ///< of a network for texts
 };
 
 /// Loads a run's network with its "best" or "last" weights. Throws Error naming what is missing in the folder.
 [[nodiscard]] NARAE_API TrainedModel load_trained(const std::filesystem::path& run, const std::string& which = "best");
+
+/// The tokenizer of a run, or nothing for one that doesn't learn from texts. Throws Error for a damaged file.
+[[nodiscard]] NARAE_API std::optional<text::Tokenizer> tokenizer_of(const std::filesystem::path& run);
+
+/// Class probabilities f32 (n, classes) for texts. Throws Error for a network that takes no texts.
+[[nodiscard]] NARAE_API Array predict_texts(const TrainedModel& model, std::span<const std::string> texts);
 
 /// Turns a picture, u8 (1 or 3, height, width), into what the network takes: grey or RGB, brought to its size as
 /// `options` say. Throws Error when the network takes no pictures.

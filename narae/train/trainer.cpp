@@ -23,6 +23,7 @@
 #include "narae/train/task.h"
 #include "narae/train/task_data.h"
 #include "narae/train/trace.h"
+#include "narae/train/trained_model.h"
 #include "narae/train/weights.h"
 
 namespace narae {
@@ -41,10 +42,10 @@ std::string results_header(const Task& task, std::int64_t classes) {
 
 std::unique_ptr<optim::EarlyStopping> make_stopping(const Task& task, const TrainRecipe& recipe) {
   if (recipe.patience == 0) return nullptr;
-  return std::make_unique<optim::EarlyStopping>(optim::EarlyStoppingOptions{
-      .patience = recipe.patience,
-      .min_delta = recipe.min_delta,
-      .mode = task.metric.higher_is_better ? optim::Mode::max : optim::Mode::min});
+  return std::make_unique<optim::EarlyStopping>(
+      optim::EarlyStoppingOptions{.patience = recipe.patience,
+                                  .min_delta = recipe.min_delta,
+                                  .mode = task.metric.higher_is_better ? optim::Mode::max : optim::Mode::min});
 }
 
 bool has_checkpoint(const fs::path& run) {
@@ -168,11 +169,10 @@ class Trainer {
                                 top5 ? fmt::format(",{}", *top5) : "", lr, seconds()));
     save(loader_.state());
     save_weights_of_epoch();
-    say(fmt::format("epoch {}/{}  loss {}  {}  {} loss {}  {} {}{}  {}{}", epoch, recipe_.train.epochs,
-                    loss_text(trained.loss), metric_text(task_, trained), judged(), loss_text(state_.last.loss),
-                    judged(), metric_text(task_, state_.last),
-                    top5 ? fmt::format(" (top 5 {:.2f} %)", 100 * *top5) : "", clock_text(seconds()),
-                    better ? "  best" : ""));
+    say(fmt::format(
+        "epoch {}/{}  loss {}  {}  {} loss {}  {} {}{}  {}{}", epoch, recipe_.train.epochs, loss_text(trained.loss),
+        metric_text(task_, trained), judged(), loss_text(state_.last.loss), judged(), metric_text(task_, state_.last),
+        top5 ? fmt::format(" (top 5 {:.2f} %)", 100 * *top5) : "", clock_text(seconds()), better ? "  best" : ""));
     draw_curves(folder_.path(), task_.metric,
                 {.title = title(), .judged = judged(), .steps_per_epoch = steps_per_epoch_});
   }
@@ -191,6 +191,7 @@ class Trainer {
     log_.emplace(folder_.file("log.txt"));
     write_file(folder_.file("recipe.toml"), to_toml(recipe_));
     write_file(folder_.file("config.json"), models::to_json(config_));
+    if (data_.tokenizer) text::save_tokenizer(folder_.file("vocabulary.json"), *data_.tokenizer);
     cut_back(*results_, state_.results_bytes, results_header(task_, config_.model.num_classes));
     cut_back(*steps_, state_.steps_bytes, steps_header);
     begun_ = Clock::now();
@@ -205,6 +206,7 @@ class Trainer {
     if (recipe_.train.checkpoint_activations && learner_.recomputed_modules() == 0) {
       say("train.checkpoint_activations: the network has no blocks whose values could be computed again");
     }
+    for (const std::string& remark : data_.remarks) say(remark);
     for (const std::string& remark : remarks) say(remark);
     report_skipped();
   }
@@ -216,8 +218,8 @@ class Trainer {
     require_same_network();
     const auto warn = [&](const std::string& text) { remarks.push_back(text); };
     nn::StateDict carried;
-    const std::optional<TrainState> saved = load_checkpoint(
-        folder_.checkpoints(), learner_.network(), learner_.optimizer(), warn, learner_.average(), &carried);
+    const std::optional<TrainState> saved = load_checkpoint(folder_.checkpoints(), learner_.network(),
+                                                            learner_.optimizer(), warn, learner_.average(), &carried);
     if (!saved) {
       folder_.clear();
       remarks.emplace_back("there is no checkpoint to go on from yet: the run begins anew");
@@ -258,6 +260,10 @@ class Trainer {
     const fs::path file = folder_.file("config.json");
     if (std::error_code ignored; !has_checkpoint(folder_.path()) || !fs::exists(file, ignored)) return;
     const models::ModelSpec before = models::read_config(file).model;
+    if (data_.tokenizer && tokenizer_of(folder_.path()) != data_.tokenizer) {
+      throw UsageError(fmt::format("--resume: {} has another vocabulary than dataset '{}' gives now",
+                                   folder_.path().string(), recipe_.data.name));
+    }
     if (before.input == config_.model.input && before.num_classes == config_.model.num_classes) return;
     throw UsageError(fmt::format("--resume: {} learns {} classes of samples {}, but dataset '{}' has {} of {}",
                                  folder_.path().string(), before.num_classes, to_string(before.input),

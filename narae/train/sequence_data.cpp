@@ -1,0 +1,143 @@
+#include "narae/train/sequence_data.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "narae/core/error.h"
+#include "narae/data/catalog.h"
+#include "narae/data/sequences.h"
+#include "narae/data/text_sets.h"
+
+namespace narae::detail {
+namespace {
+
+TextSetOptions text_set_options(const Recipe& recipe) {
+  return {.validation_fraction = recipe.data.val_fraction,
+          .test_fraction = recipe.data.test_fraction,
+          .seed = static_cast<std::uint64_t>(recipe.train.seed)};
+}
+
+EncodeOptions encode_options(const DataRecipe& recipe) {
+  return {.max_length = recipe.max_length, .strict = recipe.strict};
+}
+
+text::VocabularyOptions vocabulary_options(const DataRecipe& recipe) {
+  return {.min_count = recipe.min_count, .max_size = recipe.max_vocabulary};
+}
+
+// How the recipe's texts become tokens, where `usual` says how they usually do.
+text::Tokenization rule_of(const DataRecipe& recipe, text::Tokenization usual) {
+  if (recipe.tokens != "usual") {
+    usual.kind = recipe.tokens == "char" ? text::TokenKind::character : text::TokenKind::word;
+    usual.words = recipe.tokens == "blanks" ? text::WordRule::blanks : text::WordRule::basic;
+  }
+  usual.lowercase = usual.lowercase || recipe.lowercase;
+  return usual;
+}
+
+// The vocabulary that is given, or the one that `learn` makes of the training texts.
+template <class Learn>
+text::Tokenizer tokenizer_for(const DataRecipe& recipe, const text::Tokenizer* known, Learn learn) {
+  if (known != nullptr) return *known;
+  if (!recipe.vocabulary.empty()) return text::load_tokenizer(recipe.vocabulary);
+  return learn();
+}
+
+Dataset take(EncodedTexts encoded, const text::Tokenizer& tokenizer, std::string_view part,
+             std::vector<std::string>& remarks) {
+  encoded.data.vocabulary = tokenizer.vocabulary.size();
+  if (encoded.cut > 0) {
+    remarks.push_back(fmt::format("{} of {} {} texts are longer than data.max_length and are cut", encoded.cut,
+                                  encoded.data.size(), part));
+  }
+  if (encoded.empty > 0) remarks.push_back(fmt::format("{} {} texts are empty", encoded.empty, part));
+  if (encoded.unknown_tokens > 0) {
+    remarks.push_back(fmt::format("{} of {} {} tokens are unknown", encoded.unknown_tokens, encoded.tokens, part));
+  }
+  return std::move(encoded.data);
+}
+
+// The three parts of a set of texts; `encode` makes a dataset of one.
+template <class Encode>
+TaskData all_parts(text::Tokenizer tokenizer, Encode encode) {
+  TaskData data;
+  const auto part = [&](Split split) {
+    return take(encode(split, tokenizer), tokenizer, name_of(split), data.remarks);
+  };
+  data.train = part(Split::train);
+  data.judged = part(Split::validation);
+  data.test = part(Split::test);
+  data.tokenizer = std::move(tokenizer);
+  return data;
+}
+
+TaskData open_labelled_texts(const Recipe& recipe, const text::Tokenizer* known) {
+  const TextSplits texts = open_texts(recipe.data.name, text_set_options(recipe));
+  return all_parts(tokenizer_for(recipe.data, known,
+                                 [&] {
+                                   return training_tokenizer(texts, rule_of(recipe.data, texts.usual),
+                                                             vocabulary_options(recipe.data));
+                                 }),
+                   [&](Split split, const text::Tokenizer& tokenizer) {
+                     return encoded(texts, split, tokenizer, encode_options(recipe.data));
+                   });
+}
+
+TaskData open_tagged_sentences(const Recipe& recipe, const text::Tokenizer* known) {
+  const TagSplits sentences = open_tags(recipe.data.name, text_set_options(recipe));
+  return all_parts(
+      tokenizer_for(
+          recipe.data, known,
+          [&] { return training_tokenizer(sentences, recipe.data.lowercase, vocabulary_options(recipe.data)); }),
+      [&](Split split, const text::Tokenizer& tokenizer) {
+        return tagged(sentences, split, tokenizer, encode_options(recipe.data));
+      });
+}
+
+TaskData open_running_text(const Recipe& recipe, const text::Tokenizer* known) {
+  const text::Corpus corpus =
+      open_corpus(recipe.data.name, {.validation = recipe.data.val_fraction, .test = recipe.data.test_fraction});
+  text::Tokenization usual{.kind = text::TokenKind::character};
+  text::Tokenization rule = rule_of(recipe.data, usual);
+  rule.line_ends = rule.kind == text::TokenKind::word && recipe.data.line_ends;
+  TaskData data;
+  data.tokenizer = tokenizer_for(recipe.data, known, [&] {
+    return text::corpus_tokenizer(corpus, rule, recipe.data.min_count, recipe.data.max_vocabulary);
+  });
+  const auto windows = [&](Split split, const std::string& text) {
+    if (text.empty()) return Dataset{};
+    Dataset part = language_windows(fmt::format("{} ({})", corpus.name, name_of(split)), data.tokenizer->encode(text),
+                                    recipe.train.batch_size, recipe.data.steps);
+    part.vocabulary = data.tokenizer->vocabulary.size();
+    part.streams = recipe.train.batch_size;
+    return part;
+  };
+  data.train = windows(Split::train, corpus.train);
+  data.judged = windows(Split::validation, corpus.validation);
+  data.test = windows(Split::test, corpus.test);
+  return data;
+}
+
+}  // namespace
+
+TaskData open_text_data(const Recipe& recipe, const text::Tokenizer* tokenizer) {
+  if (recipe.task == "classify_text") return open_labelled_texts(recipe, tokenizer);
+  if (recipe.task == "tag") return open_tagged_sentences(recipe, tokenizer);
+  return open_running_text(recipe, tokenizer);
+}
+
+TaskData open_series_data(const Recipe& recipe) {
+  TaskData data;
+  data.windows = forecast_windows(open_series(recipe.data.name), {.target = recipe.data.target,
+                                                                  .window = recipe.data.window,
+                                                                  .horizon = recipe.data.horizon,
+                                                                  .validation_fraction = recipe.data.val_fraction,
+                                                                  .test_fraction = recipe.data.test_fraction});
+  data.train = data.windows->train;
+  data.judged = data.windows->validation;
+  data.test = data.windows->test;
+  return data;
+}
+
+}  // namespace narae::detail
