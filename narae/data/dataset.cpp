@@ -140,6 +140,11 @@ Dataset loaded(const Dataset& dataset) {
       return whole((*indices)[static_cast<std::size_t>(i)]);
     };
   }
+  if (dataset.lengths && dataset.indices) {
+    std::vector<std::int64_t> lengths(static_cast<std::size_t>(dataset.size()));
+    for (std::size_t i = 0; i < lengths.size(); ++i) lengths[i] = dataset.length(static_cast<std::int64_t>(i));
+    result.lengths = std::make_shared<const std::vector<std::int64_t>>(std::move(lengths));
+  }
   result.stored = dataset.size();
   for (const Field& field : dataset.fields) {
     result.arrays.push_back(Array::empty(field.dtype, batched(dataset.size(), field.shape)));

@@ -17,6 +17,7 @@
 
 #include "narae/core/error.h"
 #include "narae/core/threads.h"
+#include "narae/data/epoch_order.h"
 #include "narae/data/mix.h"
 
 namespace narae {
@@ -41,12 +42,12 @@ class BatchMaker {
         options_(options),
         image_(field_index(dataset, "image")),
         label_(field_index(dataset, "label")),
+        numbers_(image().dtype == DType::i64),
         whole_(options.augment.resized_crop > 0 && dataset.whole),
-        augmenter_(
-            image().dtype, image().shape, options.augment,
-            Normalizer(image().dtype, image().shape, options.normalize ? std::span(dataset.mean) : std::span<float>{},
-                       options.normalize ? std::span(dataset.stddev) : std::span<float>{}),
-            options.seed) {
+        augmenter_(image().dtype, image().shape, options.augment,
+                   Normalizer(image().dtype, image().shape, statistics(dataset.mean), statistics(dataset.stddev)),
+                   options.seed) {
+    if (dataset.lengths) check_lengths();
     if (options.augment.mixes() && (is_floating(label().dtype) || label().shape.rank() != 0 || classes() == 0)) {
       throw Error("loader: mixup and cutmix mix classes, but labels of dataset " + dataset.name + " are " +
                   std::string(name_of(label().dtype)) + " " + to_string(label().shape) + " of " +
@@ -60,11 +61,15 @@ class BatchMaker {
   /// Throws what the generator throws. Stops early, with an unfinished batch, when `stop` is requested.
   [[nodiscard]] Batch make(const Job& job, const std::stop_token& stop) const {
     const std::int64_t n = job.end - job.begin;
-    Batch batch{Array::empty(DType::f32, batched(n, image().shape)),
-                Array::empty(is_floating(label().dtype) ? DType::f32 : DType::i64, batched(n, label().shape))};
+    Batch batch = make_room(job);
     Work work = make_work();
     for (std::int64_t i = 0; i < n && !stop.stop_requested(); ++i) {
-      const std::int64_t index = job.order ? (*job.order)[static_cast<std::size_t>(job.begin + i)] : job.begin + i;
+      const std::int64_t index = sample_of(job, i);
+      if (numbers_ || dataset_.lengths) {
+        find(dataset_.stored_index(index), work.slots);
+        write_sequence(index, work, batch, i, n);
+        continue;
+      }
       const std::span<float> out = row_of(batch.image.mutable_values<float>(), i, n);
       if (whole_) {
         LabelledPicture picture = dataset_.whole(dataset_.stored_index(index));
@@ -87,6 +92,34 @@ class BatchMaker {
   [[nodiscard]] const Field& image() const { return dataset_.fields[image_]; }
   [[nodiscard]] const Field& label() const { return dataset_.fields[label_]; }
   [[nodiscard]] std::int64_t classes() const { return std::ssize(dataset_.classes); }
+  // Numbers of tokens have neither mean nor deviation.
+  [[nodiscard]] std::span<const float> statistics(const std::vector<float>& values) const {
+    return options_.normalize && !numbers_ ? std::span(values) : std::span<const float>{};
+  }
+  // Whether every position of a sequence has a label of its own.
+  [[nodiscard]] bool labels_positions() const {
+    return dataset_.lengths && label().shape.rank() > 0 && label().shape[0] == image().shape[0];
+  }
+
+  void check_lengths() const {
+    const auto fail = [&](const std::string& what) { throw Error("loader: dataset " + dataset_.name + ": " + what); };
+    if (image().shape.rank() == 0) fail("samples of shape () have no positions, but there are lengths");
+    if (std::ssize(*dataset_.lengths) != dataset_.stored) {
+      fail(std::to_string(dataset_.lengths->size()) + " lengths for " + std::to_string(dataset_.stored) + " samples");
+    }
+    for (const std::int64_t length : *dataset_.lengths) {
+      if (length >= 1 && length <= image().shape[0]) continue;
+      fail("a length of " + std::to_string(length) + "; samples have 1 to " + std::to_string(image().shape[0]) +
+           " positions");
+    }
+    if (options_.augment.enabled() || options_.augment.mixes())
+      fail("sequences of different lengths are not augmented");
+    if (options_.normalize && dataset_.mean.size() > 1) fail("sequences are normalised by one mean, not by several");
+  }
+
+  [[nodiscard]] static std::int64_t sample_of(const Job& job, std::int64_t i) {
+    return job.order ? (*job.order)[static_cast<std::size_t>(job.begin + i)] : job.begin + i;
+  }
 
   // What one batch needs while it is being made.
   struct Work {
@@ -94,6 +127,54 @@ class BatchMaker {
     std::vector<Slot> slots;
     Augmenter::Scratch augmenting;
   };
+
+  // The arrays of a batch, uninitialised.
+  [[nodiscard]] Batch make_room(const Job& job) const {
+    const std::int64_t n = job.end - job.begin;
+    Shape image_shape = image().shape;
+    Shape label_shape = label().shape;
+    if (dataset_.lengths) {
+      std::int64_t longest = 1;
+      for (std::int64_t i = 0; i < n; ++i) longest = std::max(longest, dataset_.length(sample_of(job, i)));
+      image_shape.set(0, bucket_length(longest, image().shape[0]));
+      if (labels_positions()) label_shape.set(0, image_shape[0]);
+    }
+    Batch batch{.image = Array::empty(numbers_ ? DType::i64 : DType::f32, batched(n, image_shape)),
+                .label = Array::empty(is_floating(label().dtype) ? DType::f32 : DType::i64, batched(n, label_shape))};
+    if (dataset_.lengths) batch.lengths = Array::empty(DType::i64, {n});
+    return batch;
+  }
+
+  // Sample `index`, which lies in the slots, as row i of the batch: what it fills, and filler behind.
+  void write_sequence(std::int64_t index, Work& work, Batch& batch, std::int64_t i, std::int64_t n) const {
+    std::int64_t filled = 1;  // in 1/of
+    std::int64_t of = 1;
+    if (dataset_.lengths) {
+      of = batch.image.shape[1];
+      filled = batch.lengths.mutable_values<std::int64_t>()[static_cast<std::size_t>(i)] = dataset_.length(index);
+    }
+    const auto head_of = [&](auto row) {
+      return row.first(row.size() / static_cast<std::size_t>(of) * static_cast<std::size_t>(filled));
+    };
+    const auto fill_tail = [&](auto row, auto filler) { std::fill(head_of(row).end(), row.end(), filler); };
+    const std::byte* stored = work.slots[image_].data;
+    if (numbers_) {
+      const auto row = row_of(batch.image.mutable_values<std::int64_t>(), i, n);
+      std::copy_n(reinterpret_cast<const std::int64_t*>(stored), head_of(row).size(), row.begin());
+      fill_tail(row, 0);
+    } else {
+      const auto row = row_of(batch.image.mutable_values<float>(), i, n);
+      augmenter_.apply(stored, 0, index, head_of(row), work.augmenting);
+      fill_tail(row, 0.0F);
+    }
+    write_label(work.slots[label_].data, batch.label, i, n);
+    if (!labels_positions()) return;
+    if (batch.label.dtype == DType::f32) {
+      fill_tail(row_of(batch.label.mutable_values<float>(), i, n), 0.0F);
+    } else {
+      fill_tail(row_of(batch.label.mutable_values<std::int64_t>(), i, n), no_label);
+    }
+  }
 
   [[nodiscard]] Work make_work() const {
     Work work;
@@ -133,7 +214,8 @@ class BatchMaker {
   LoaderOptions options_;
   std::size_t image_;
   std::size_t label_;
-  bool whole_;  ///< random parts are cut out of whole pictures
+  bool numbers_;  ///< samples are i64 and stay so
+  bool whole_;    ///< random parts are cut out of whole pictures
   Augmenter augmenter_;
 };
 
@@ -170,7 +252,7 @@ struct Loader::State {
     if (cursor.batch == batches) cursor = {.epoch = cursor.epoch + 1, .batch = 0};
     if (options.shuffle && (!order || order_epoch != cursor.epoch)) {
       order = std::make_shared<const std::vector<std::int64_t>>(
-          permutation(dataset.size(), sample_stream("shuffle", options.seed, cursor.epoch, 0)));
+          detail::epoch_order(dataset, options.batch_size, options.seed, cursor.epoch));
       order_epoch = cursor.epoch;
     }
     const std::int64_t number = cursor.batch++;

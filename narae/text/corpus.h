@@ -25,8 +25,12 @@ inline constexpr std::size_t most_text_bytes = std::size_t{1} << 30;
 /// `\n` is a line unless it is empty.
 [[nodiscard]] NARAE_API std::vector<std::string_view> lines_of(std::string_view text);
 
-/// The `.txt` and `.txt.gz` files of a folder in order of their names, without hidden ones and those that speak about
-/// the data (readme, source, license, classes, and names that begin with `_`).
+/// The part that a file is named after: "train", "validation" (valid, val, dev) or "test" as one of the words of its
+/// name; "" for none.
+[[nodiscard]] NARAE_API std::string_view part_named(const std::filesystem::path& path);
+
+/// The `.txt` and `.tokens` files of a folder, plain or gzip, in order of their names, without hidden ones and those
+/// that speak about the data (readme, source, license, classes, and names that begin with `_`).
 [[nodiscard]] NARAE_API std::vector<std::filesystem::path> text_files(const std::filesystem::path& folder);
 
 /// A text to learn a language from, in its parts.
