@@ -22,6 +22,7 @@ struct Outcome {
 void add_train(CLI::App& app, Outcome& outcome);
 void add_eval(CLI::App& app);
 void add_predict(CLI::App& app);
+void add_generate(CLI::App& app);
 void add_forward(CLI::App& app);
 void add_summary(CLI::App& app);
 void add_inspect(CLI::App& app);

@@ -92,6 +92,7 @@ int main(int argc, char** argv) {
   add_train(app, outcome);
   add_eval(app);
   add_predict(app);
+  add_generate(app);
   add_forward(app);
   add_summary(app);
   add_inspect(app);

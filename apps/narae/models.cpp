@@ -14,7 +14,7 @@ using Json = nlohmann::ordered_json;
 
 std::int64_t parameters_of(const models::ModelInfo& info) {
   const nn::init::Skip skip;
-  return models::make_model({.name = info.name, .options = {}, .input = info.input, .num_classes = info.num_classes})
+  return models::make_model({.name = info.name, .options = {}, .input = info.input, .num_classes = info.num_classes, .vocabulary = info.vocabulary})
       ->parameter_count();
 }
 
@@ -33,6 +33,8 @@ Json to_json(const models::ModelInfo& info) {
   json["description"] = info.description;
   json["input"] = std::vector<std::int64_t>(info.input.begin(), info.input.end());
   json["num_classes"] = info.num_classes;
+  if (info.vocabulary > 0) json["vocabulary"] = info.vocabulary;
+  json["tasks"] = info.tasks;
   json["parameters"] = parameters_of(info);
   json["options"] = Json::array();
   for (const models::ModelOption& option : info.options) json["options"].push_back(to_json(option));

@@ -14,7 +14,9 @@
 #include "narae/core/files.h"
 #include "narae/data/picture.h"
 #include "narae/draw/pictures.h"
+#include "narae/text/corpus.h"
 #include "narae/train/run_pictures.h"
+#include "narae/train/task.h"
 #include "narae/train/task_data.h"
 #include "narae/train/trained_model.h"
 
@@ -65,6 +67,29 @@ void ask_about_picture(const TrainedModel& model, const DataRecipe& recipe, cons
   const Array probabilities = predict(model, {sample.dtype, batched(1, sample.shape), sample.buffer});
   const auto values = probabilities.values<float>();
   items.push_back({.input = input, .picture = picture, .point = {}, .probabilities = {values.begin(), values.end()}});
+}
+
+bool takes_texts(const models::ModelConfig& config) {
+  return config.model.vocabulary > 0;
+}
+
+// A text is given itself, or as a file with a text a line.
+void ask_about_texts(const TrainedModel& model, const std::string& input, std::vector<Item>& items) {
+  std::error_code ignored;
+  std::vector<std::string> texts{input};
+  if (input == "-" || fs::is_regular_file(input, ignored)) {
+    const std::string content = read_input(input);
+    texts.clear();
+    for (const std::string_view line : text::lines_of(content))
+      if (!line.empty()) texts.emplace_back(line);
+  }
+  const Array probabilities = predict_texts(model, texts);
+  const auto classes = static_cast<std::size_t>(probabilities.shape[1]);
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    const auto values = probabilities.values<float>().subspan(i * classes, classes);
+    items.push_back(
+        {.input = texts[i], .picture = {}, .point = {}, .probabilities = {values.begin(), values.end()}});
+  }
 }
 
 // A point is given itself ("0.5,-1.2") or as a file of points.
@@ -137,9 +162,16 @@ void run_predict(const Arguments& arguments) {
   const fs::path run = find_run(arguments.run);
   const TrainedModel model = load_trained(run, arguments.last ? "last" : "best");
   const DataRecipe recipe = load_recipe(run.string()).data;
+  const Answers answers = task_of(load_recipe(run.string()).task).answers;
+  if (answers == Answers::next_tokens) throw UsageError(run.string() + " is a language model: narae generate asks it");
+  if (answers != Answers::sample_classes) {
+    throw UsageError(run.string() + " learned to " + load_recipe(run.string()).task + ": predict asks classifiers");
+  }
   std::vector<Item> items;
   for (const std::string& input : arguments.inputs) {
-    if (takes_pictures(model.config)) {
+    if (takes_texts(model.config)) {
+      ask_about_texts(model, input, items);
+    } else if (takes_pictures(model.config)) {
       ask_about_picture(model, recipe, input, items);
     } else {
       ask_about_points(model, input, items);
@@ -162,7 +194,7 @@ void run_predict(const Arguments& arguments) {
 }  // namespace
 
 void add_predict(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("predict", "Ask a trained network about pictures or points");
+  CLI::App* command = app.add_subcommand("predict", "Ask a trained network about pictures, texts or points");
   const auto arguments = std::make_shared<Arguments>();
   command->add_option("run", arguments->run, "The run's folder, or recipe/name below runs/")
       ->type_name("RUN")
@@ -171,7 +203,7 @@ void add_predict(CLI::App& app) {
       ->add_option(
           "input", arguments->inputs,
           "PNG or JPEG pictures (brought to the network's size as for evaluation), or points: 0.5,1.2 or files "
-          "with a point a line; - reads standard input")
+          "with a point a line, or texts: 'so good' or files with a text a line; - reads standard input")
       ->type_name("INPUT ...")
       ->required();
   command->add_option("--save", arguments->save, "Draw inputs and answers")->type_name("FILE.png");

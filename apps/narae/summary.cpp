@@ -75,7 +75,10 @@ bool is_recipe(const std::string& name) {
 
 Recipe recipe_of(const std::string& name) {
   if (is_recipe(name)) return load_recipe(name);
-  if (is_model(name)) return parse_recipe("[model]\nname = \"" + name + "\"\n", name);
+  if (is_model(name)) {
+    const std::string& task = models::model_info(name).tasks.front();
+    return parse_recipe("task = \"" + task + "\"\n[model]\nname = \"" + name + "\"\n", name);
+  }
   std::vector<std::string> known;
   for (const BuiltinRecipe& builtin : builtin_recipes()) known.emplace_back(builtin.name);
   for (const models::ModelInfo& info : models::models()) known.push_back(info.name);
@@ -87,11 +90,10 @@ Recipe recipe_of(const std::string& name) {
 void follow_data(Subject& subject) {
   Recipe recipe = subject.recipe;
   std::string& name = recipe.data.name;
-  if (name.starts_with("synth:")) name += std::string(name.find('?') == std::string::npos ? "?" : "&") + "train=1";
+  if (recipe.task == "classify" && name.starts_with("synth:"))
+    name += std::string(name.find('?') == std::string::npos ? "?" : "&") + "train=1";
   try {
-    const Dataset data = describe_data(recipe);
-    subject.spec.input = data.fields[field_index(data, "image")].shape;
-    subject.spec.num_classes = static_cast<std::int64_t>(data.classes.size());
+    subject.spec = model_config(recipe, describe_data(recipe)).model;
   } catch (const Error& error) {
     subject.note = std::string("the input is the model's usual one, as the data can't be read: ") + error.what();
   }
@@ -107,7 +109,7 @@ Subject subject_of(const Arguments& arguments) {
   apply_overrides(subject.recipe, arguments.overrides);
   const models::ModelInfo& info = models::model_info(subject.recipe.model.name);
   subject.spec = {
-      .name = info.name, .options = subject.recipe.model.options, .input = info.input, .num_classes = info.num_classes};
+      .name = info.name, .options = subject.recipe.model.options, .input = info.input, .num_classes = info.num_classes, .vocabulary = info.vocabulary};
   const fs::path config = fs::path(arguments.what) / "config.json";
   std::error_code ignored;
   if (fs::exists(config, ignored) && arguments.overrides.empty()) {
@@ -150,7 +152,8 @@ struct Training {
 Training training_of(const Subject& subject, const nn::Module& model) {
   const TrainRecipe& recipe = subject.recipe.train;
   try {
-    return {training_memory(model, batched(recipe.batch_size, subject.spec.input), state_bytes(recipe, model)), ""};
+    return {training_memory(model, batched(recipe.batch_size, subject.spec.input), state_bytes(recipe, model),
+                            models::input_dtype(subject.spec)), ""};
   } catch (const Error& error) {
     return {std::nullopt, error.what()};
   }
@@ -219,7 +222,7 @@ void summarize_model(const Arguments& arguments) {
   }();
   freeze(*model, subject.recipe.train);
   if (subject.recipe.train.checkpoint_activations) nn::checkpoint_activations(*model);
-  const ModelSummary summary = summarize(*model, batched(1, subject.spec.input));
+  const ModelSummary summary = summarize(*model, batched(1, subject.spec.input), models::input_dtype(subject.spec));
   const Training training = training_of(subject, *model);
   if (arguments.json) {
     print_json(to_json(subject, summary, training));

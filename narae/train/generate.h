@@ -33,7 +33,7 @@ class NARAE_API TextGenerator {
  public:
   /// Reads the prompt. Without one, the text begins where one ended: behind `<bos>`, `<eos>` or a line end, whichever
   /// of them the vocabulary knows first. Throws Error for a network that is no recurrent language model, and for a
-  /// prompt with characters or words that its vocabulary lacks where it has no `<unk>` (or is strict, naming them).
+  /// prompt with characters or words that its vocabulary lacks where it has no `<unk>`.
   TextGenerator(const TrainedModel& model, std::string_view prompt, const SamplingOptions& options);
 
   /// What is to be written next; nothing when the text has ended by `<eos>`. Words come with the blank between them.
