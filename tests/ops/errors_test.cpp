@@ -270,6 +270,62 @@ const std::vector<Mistake>& mistakes() {
       {"dropout2d", [] { return dropout2d(zeros({3}), 0.5); }, {"dropout2d", "(3,)"}},
       {"stochastic_depth", [] { return stochastic_depth(a, -0.5); }, {"stochastic_depth", "-0.5"}},
       {"layer_norm", [] { return layer_norm(a, zeros({2}), zeros({2})); }, {"layer_norm", "(2, 3)", "(2,)"}},
+      {"rnn_rank", [] { return rnn(a, a, a); }, {"rnn", "p has shape (2, 3)", "(time, batch, units)"}},
+      {"rnn_state",
+       [] {
+         return rnn(zeros({5, 2, 3}), b, zeros({3, 3}));
+       },
+       {"rnn", "h0", "(2, 4)", "(2, 3)"}},
+      {"rnn_weight",
+       [] {
+         return rnn(zeros({5, 2, 3}), a, zeros({3, 4}));
+       },
+       {"rnn", "w_hh", "(3, 4)", "(3, 3)"}},
+      {"rnn_lengths",
+       [] {
+         return rnn(zeros({5, 2, 3}), a, zeros({3, 3}), {.lengths = zeros({3}, DType::i64)});
+       },
+       {"rnn", "lengths", "(3,)", "(2,)"}},
+      {"rnn_lengths_type",
+       [] {
+         return rnn(zeros({5, 2, 3}), a, zeros({3, 3}), {.lengths = zeros({2})});
+       },
+       {"rnn", "lengths", "f32", "i64"}},
+      {"lstm_gates",
+       [] {
+         return lstm(zeros({5, 2, 6}), {a, a}, zeros({12, 3})).h;
+       },
+       {"lstm", "(5, 2, 6)", "4 * units"}},
+      {"lstm_cells",
+       [] {
+         return lstm(zeros({5, 2, 12}), {a, b}, zeros({12, 3})).h;
+       },
+       {"lstm", "c0", "(2, 4)", "(2, 3)"}},
+      {"lstm_types",
+       [] {
+         return lstm(zeros({5, 2, 12}), {a, wide}, zeros({12, 3})).h;
+       },
+       {"lstm", "argument 3", "f64"}},
+      {"lstm_projection",
+       [] {
+         return lstm(zeros({5, 2, 12}), {zeros({2, 2}), a}, zeros({12, 2}), {.w_hr = zeros({2, 4})}).h;
+       },
+       {"lstm", "w_hr", "(2, 4)", "(2, 3)"}},
+      {"lstm_undefined",
+       [] {
+         return lstm(zeros({5, 2, 12}), {a, none}, zeros({12, 3})).h;
+       },
+       {"lstm", "c0", "undefined"}},
+      {"gru_bias",
+       [] {
+         return gru(zeros({5, 2, 9}), a, zeros({9, 3}), {.b_hn = zeros({9})});
+       },
+       {"gru", "b_hn", "(9,)", "(3,)"}},
+      {"gru_bias_before",
+       [] {
+         return gru(zeros({5, 2, 9}), a, zeros({9, 3}), {.form = GruForm::reset_before, .b_hn = zeros({3})});
+       },
+       {"gru", "b_hn", "add it to p"}},
       {"dropout", [] { return dropout(a, 1.5); }, {"dropout", "1.5"}},
   };
   return all;

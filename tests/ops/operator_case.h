@@ -57,5 +57,6 @@ void check(const OperatorCase& c, std::set<std::string_view>& seen);
 [[nodiscard]] std::vector<OperatorCase> product_cases();
 [[nodiscard]] std::vector<OperatorCase> pooling_cases();
 [[nodiscard]] std::vector<OperatorCase> normalisation_cases();
+[[nodiscard]] std::vector<OperatorCase> recurrent_cases();
 
 }  // namespace narae::test
