@@ -14,7 +14,11 @@ using Json = nlohmann::ordered_json;
 
 std::int64_t parameters_of(const models::ModelInfo& info) {
   const nn::init::Skip skip;
-  return models::make_model({.name = info.name, .options = {}, .input = info.input, .num_classes = info.num_classes, .vocabulary = info.vocabulary})
+  return models::make_model({.name = info.name,
+                             .options = {},
+                             .input = info.input,
+                             .num_classes = info.num_classes,
+                             .vocabulary = info.vocabulary})
       ->parameter_count();
 }
 

@@ -87,8 +87,7 @@ void ask_about_texts(const TrainedModel& model, const std::string& input, std::v
   const auto classes = static_cast<std::size_t>(probabilities.shape[1]);
   for (std::size_t i = 0; i < texts.size(); ++i) {
     const auto values = probabilities.values<float>().subspan(i * classes, classes);
-    items.push_back(
-        {.input = texts[i], .picture = {}, .point = {}, .probabilities = {values.begin(), values.end()}});
+    items.push_back({.input = texts[i], .picture = {}, .point = {}, .probabilities = {values.begin(), values.end()}});
   }
 }
 

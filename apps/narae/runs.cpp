@@ -16,8 +16,8 @@
 #include "narae/train/recipe.h"
 #include "narae/train/run_folder.h"
 #include "narae/train/run_pictures.h"
-#include "narae/train/task.h"
 #include "narae/train/table.h"
+#include "narae/train/task.h"
 
 namespace narae::cli {
 namespace {
@@ -151,8 +151,8 @@ void show_run(const std::string& name, const std::string& project, bool as_json)
     print_json(json);
     return;
   }
-  std::string text = fmt::format("{}: best {}, {} of {} epochs\n\n", run.path.string(),
-                                 best_text(run), run.results.rows.size(), run.recipe.train.epochs);
+  std::string text = fmt::format("{}: best {}, {} of {} epochs\n\n", run.path.string(), best_text(run),
+                                 run.results.rows.size(), run.recipe.train.epochs);
   text += to_toml(run.recipe) + "\n";
   if (!run.results.columns.empty()) text += table(run.results.columns, run.results.rows) + "\n";
   for (const std::string& file : files) text += file + "\n";

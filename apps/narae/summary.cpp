@@ -108,8 +108,11 @@ Subject subject_of(const Arguments& arguments) {
   subject.recipe = recipe_of(arguments.what);
   apply_overrides(subject.recipe, arguments.overrides);
   const models::ModelInfo& info = models::model_info(subject.recipe.model.name);
-  subject.spec = {
-      .name = info.name, .options = subject.recipe.model.options, .input = info.input, .num_classes = info.num_classes, .vocabulary = info.vocabulary};
+  subject.spec = {.name = info.name,
+                  .options = subject.recipe.model.options,
+                  .input = info.input,
+                  .num_classes = info.num_classes,
+                  .vocabulary = info.vocabulary};
   const fs::path config = fs::path(arguments.what) / "config.json";
   std::error_code ignored;
   if (fs::exists(config, ignored) && arguments.overrides.empty()) {
@@ -153,7 +156,8 @@ Training training_of(const Subject& subject, const nn::Module& model) {
   const TrainRecipe& recipe = subject.recipe.train;
   try {
     return {training_memory(model, batched(recipe.batch_size, subject.spec.input), state_bytes(recipe, model),
-                            models::input_dtype(subject.spec)), ""};
+                            models::input_dtype(subject.spec)),
+            ""};
   } catch (const Error& error) {
     return {std::nullopt, error.what()};
   }

@@ -70,14 +70,15 @@ std::shared_ptr<nn::Module> make_text_cnn(const ModelSpec& spec) {
 std::shared_ptr<nn::Module> make_regressor(const ModelSpec& spec) {
   const std::int64_t features = spec.input.rank() == 2 ? spec.input[1] : 1;
   return std::make_shared<RecurrentRegressor>(
-      features, spec.num_classes,
+      spec.input[0], features, spec.num_classes,
       RecurrentRegressorOptions{.cell = option<std::string>(spec, "cell"),
                                 .hidden = option<std::int64_t>(spec, "hidden"),
                                 .layers = option<std::int64_t>(spec, "layers"),
                                 .dropout = option<double>(spec, "dropout"),
                                 .first_weights = option<std::string>(spec, "first_weights"),
                                 .input_range = option<double>(spec, "input_range"),
-                                .residual = option<bool>(spec, "residual")});
+                                .residual = option<std::string>(spec, "residual"),
+                                .season = option<std::int64_t>(spec, "season")});
 }
 
 std::vector<ModelOption> tagger_options() {
@@ -173,7 +174,16 @@ std::vector<Entry> sequence_entries() {
                      .low = 0,
                      .high = 10,
                      .doc = "deviation of the first input weights; 0: the usual ones"},
-                    flag("residual", false, "what is found is added to the last value of the last column")},
+                    {.name = "residual",
+                     .initial = std::string("none"),
+                     .choices = {"none", "last", "season"},
+                     .doc = "what is found is added to the last column's last value, or to its values a season before"},
+                    {.name = "season",
+                     .initial = std::int64_t{0},
+                     .choices = {},
+                     .low = 0,
+                     .high = widest,
+                     .doc = "steps of a season, for residual = season"}},
         .tasks = {"regress", "forecast"}},
        make_regressor},
   };

@@ -1,6 +1,6 @@
 #include "narae/models/recurrent_classifier.h"
 
-#include "narae/ops/view.h"
+#include "narae/models/recurrent_state.h"
 
 namespace narae::models {
 namespace {
@@ -20,6 +20,7 @@ std::int64_t width_of(const RecurrentClassifierOptions& options) {
 RecurrentClassifier::RecurrentClassifier(std::int64_t vocabulary, std::int64_t classes,
                                          const RecurrentClassifierOptions& options)
     : pooling_(options.pooling),
+      bidirectional_(options.bidirectional),
       embedding_(register_module("embedding", nn::Embedding(vocabulary, options.embedding))),
       dropout_(register_module("dropout", nn::Dropout(options.dropout))),
       rnn_(register_module("rnn", layers_of(options))),
@@ -33,7 +34,7 @@ nn::SequenceOutput RecurrentClassifier::run(const nn::SequenceInput& input) cons
   } else if (pooling_ == "mean") {
     summary = nn::mean_over_time(y, input.lengths);
   } else {
-    summary = nn::final_features(rnn_, state);
+    summary = final_features(state, bidirectional_ ? 2 : 1);
   }
   return {.logits = fc_(dropout_(summary))};
 }

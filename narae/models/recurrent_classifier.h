@@ -30,6 +30,7 @@ class NARAE_API RecurrentClassifier : public nn::SequenceModule {
 
  private:
   std::string pooling_;
+  bool bidirectional_;
   nn::Embedding embedding_;
   nn::Dropout dropout_;
   nn::Recurrent rnn_;

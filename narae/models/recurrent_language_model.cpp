@@ -1,6 +1,7 @@
 #include "narae/models/recurrent_language_model.h"
 
 #include "narae/core/error.h"
+#include "narae/models/recurrent_state.h"
 #include "narae/nn/init.h"
 #include "narae/ops/dropout.h"
 #include "narae/ops/elementwise.h"
@@ -33,8 +34,8 @@ Tensor RecurrentLanguageModel::dropped(const Tensor& x) const {
 }
 
 nn::SequenceOutput RecurrentLanguageModel::run(const nn::SequenceInput& input) const {
-  const auto [y, state] = rnn_(dropped(encoder_(input.x)), nn::state_of(input.state), input.lengths);
-  return {.logits = decoder_(dropped(y)), .state = nn::parts_of(state)};
+  const auto [y, state] = rnn_(dropped(encoder_(input.x)), state_of(input.state), input.lengths);
+  return {.logits = decoder_(dropped(y)), .state = parts_of(state)};
 }
 
 }  // namespace narae::models

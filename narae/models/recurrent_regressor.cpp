@@ -1,5 +1,10 @@
 #include "narae/models/recurrent_regressor.h"
 
+#include <algorithm>
+#include <vector>
+
+#include "narae/core/error.h"
+#include "narae/models/recurrent_state.h"
 #include "narae/nn/init.h"
 #include "narae/ops/elementwise.h"
 #include "narae/ops/view.h"
@@ -20,23 +25,40 @@ void initialize(const nn::Recurrent& rnn, const RecurrentRegressorOptions& optio
   }
 }
 
+std::int64_t season_of(std::int64_t window, const RecurrentRegressorOptions& options) {
+  if (options.residual == "none") return 0;
+  if (options.residual == "last") return 1;
+  if (options.season >= 1 && options.season <= window) return options.season;
+  throw UsageError("rnn-regressor: residual = \"season\" needs a season from 1 to the " + std::to_string(window) +
+                   " steps of the window, not " + std::to_string(options.season));
+}
+
 }  // namespace
 
-RecurrentRegressor::RecurrentRegressor(std::int64_t features, std::int64_t outputs,
+RecurrentRegressor::RecurrentRegressor(std::int64_t window, std::int64_t features, std::int64_t outputs,
                                        const RecurrentRegressorOptions& options)
-    : residual_(options.residual),
+    : outputs_(outputs),
+      season_(season_of(window, options)),
       rnn_(register_module("rnn", nn::make_recurrent(options.cell, features, options.hidden,
                                                      {.layers = options.layers, .dropout = options.dropout}))),
       fc_(register_module("fc", nn::Linear(options.hidden, outputs))) {
   initialize(rnn_, options);
 }
 
+// The season before, as often as the outputs need it: (batch, outputs).
+Tensor RecurrentRegressor::known_before(const Tensor& x) const {
+  const Tensor values = squeeze(narrow(x, 2, x.size(2) - 1, 1), 2);
+  std::vector<Tensor> parts;
+  for (std::int64_t done = 0; done < outputs_; done += season_) {
+    parts.push_back(narrow(values, 1, values.size(1) - season_, std::min(season_, outputs_ - done)));
+  }
+  return concat(parts, 1);
+}
+
 nn::SequenceOutput RecurrentRegressor::run(const nn::SequenceInput& input) const {
   const auto [y, state] = rnn_(input.x, {}, input.lengths);
-  const Tensor found = fc_(nn::final_features(rnn_, state));
-  if (!residual_) return {.logits = found};
-  const Tensor last = narrow(narrow(input.x, 1, input.x.size(1) - 1, 1), 2, input.x.size(2) - 1, 1);
-  return {.logits = found + flatten(last, 1)};
+  const Tensor found = fc_(final_features(state, 1));
+  return {.logits = season_ == 0 ? found : found + known_before(input.x)};
 }
 
 }  // namespace narae::models

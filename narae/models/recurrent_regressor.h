@@ -16,18 +16,25 @@ struct RecurrentRegressorOptions {
   double dropout = 0;                   ///< between layers
   std::string first_weights = "usual";  ///< of the recurrent matrices: "usual", "identity", "orthogonal"
   double input_range = 0;  ///< first input weights from a normal distribution of this deviation; 0: the usual ones
-  bool residual = false;   ///< what is found is added to the last value of the last feature
+  /// What is found is added to the last column's last value ("last"), or to its values one season before ("season").
+  std::string residual = "none";
+  std::int64_t season = 0;  ///< steps of a season
 };
 
 /// Numbers for a sequence of vectors, from the state after its last step: (batch, steps, features) -> (batch,
 /// outputs). The several steps of a forecast are all found at once. Parameters `rnn.*`, `fc.*`.
 class NARAE_API RecurrentRegressor : public nn::SequenceModule {
  public:
-  RecurrentRegressor(std::int64_t features, std::int64_t outputs, const RecurrentRegressorOptions& options = {});
+  /// Throws UsageError for a season that is longer than the window.
+  RecurrentRegressor(std::int64_t window, std::int64_t features, std::int64_t outputs,
+                     const RecurrentRegressorOptions& options = {});
   [[nodiscard]] nn::SequenceOutput run(const nn::SequenceInput& input) const override;
 
  private:
-  bool residual_;
+  [[nodiscard]] Tensor known_before(const Tensor& x) const;
+
+  std::int64_t outputs_;
+  std::int64_t season_;  // 1: the last value; 0: nothing is added
   nn::Recurrent rnn_;
   nn::Linear fc_;
 };

@@ -37,6 +37,9 @@ class Record {
       add(mean_loss, answers, probabilities_of(answers), labels);
     } else {
       add_answers(tally_, task_, mean_loss, answers, labels);
+      if (task_.answers != Answers::numbers) return;
+      const auto numbers = answers.values<float>();
+      result_.numbers.insert(result_.numbers.end(), numbers.begin(), numbers.end());
     }
   }
   // `scores`, f32 (batch, classes), order the classes; `probabilities` belong to them.

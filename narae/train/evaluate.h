@@ -12,13 +12,15 @@
 
 namespace narae {
 
-/// What a network makes of a dataset. All but the scores is of classes of samples.
+/// What a network makes of a dataset: scores, numbers where it answers with numbers, and the rest for classes of
+/// samples.
 struct Evaluation {
   Scores scores;
   Array confusion;                   ///< i64 (classes, classes): true class by predicted class
   std::vector<Answer> answers;       ///< one a sample, in the dataset's order
   std::vector<std::int64_t> labels;  ///< the truth
   std::vector<std::int64_t> ranks;   ///< place of the true class among all, from 0 for the likeliest
+  std::vector<float> numbers;        ///< (samples, numbers of an answer)
 };
 
 /// Share of samples whose class is among the `k` that are held likeliest. Throws UsageError unless 1 <= k <= classes.

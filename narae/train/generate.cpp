@@ -7,7 +7,6 @@
 
 #include "narae/core/error.h"
 #include "narae/graph/eval.h"
-#include "narae/nn/sequence.h"
 #include "narae/ops/view.h"
 
 namespace narae {
@@ -17,7 +16,8 @@ void require(const SamplingOptions& options) {
   if (!(options.temperature >= 0) || !std::isfinite(options.temperature)) {
     throw UsageError("a temperature of " + std::to_string(options.temperature) + "; give 0 (greedy) or more");
   }
-  if (options.top_k < 0) throw UsageError("top-k of " + std::to_string(options.top_k) + "; give 1 or more, or 0 for all");
+  if (options.top_k < 0)
+    throw UsageError("top-k of " + std::to_string(options.top_k) + "; give 1 or more, or 0 for all");
   if (!(options.top_p > 0 && options.top_p <= 1)) {
     throw UsageError("top-p of " + std::to_string(options.top_p) + "; give a share above 0 and up to 1");
   }

@@ -9,6 +9,7 @@
 
 #include "narae/core/export.h"
 #include "narae/core/random.h"
+#include "narae/nn/sequence.h"
 #include "narae/train/trained_model.h"
 
 namespace narae {

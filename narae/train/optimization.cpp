@@ -71,7 +71,8 @@ std::unique_ptr<optim::Optimizer> make_optimizer(const TrainRecipe& recipe, std:
 Tensor task_loss(const Task& task, const TrainRecipe& recipe, const Tensor& answers, const Tensor& labels,
                  bool training) {
   if (task.answers == Answers::numbers) {
-    return recipe.loss == "l1" ? nn::l1_loss(answers, labels) : nn::mse_loss(answers, labels);
+    const Tensor numbers = reshape(answers, labels.shape());
+    return recipe.loss == "l1" ? nn::l1_loss(numbers, labels) : nn::mse_loss(numbers, labels);
   }
   if (recipe.loss == "hinge") return nn::hinge_loss(answers, labels);
   const nn::CrossEntropyOptions options{.label_smoothing = training ? recipe.label_smoothing : 0, .ignore_index = -1};

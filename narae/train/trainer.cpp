@@ -15,6 +15,7 @@
 #include "narae/core/files.h"
 #include "narae/train/append_file.h"
 #include "narae/train/evaluate.h"
+#include "narae/train/forecast_report.h"
 #include "narae/train/learner.h"
 #include "narae/train/optimization.h"
 #include "narae/train/run_folder.h"
@@ -344,13 +345,21 @@ class Trainer {
     if (task_.answers == Answers::sample_classes) {
       draw_answers(folder_.path(), title(), model, config_, data_.judged, evaluation);
     }
-    if (data_.judged_split == Split::validation && data_.test.size() > 0) {
+    if ((data_.judged_split == Split::validation || data_.windows) && data_.test.size() > 0) {
       Loader test = evaluation_loader(config_, data_.test, recipe_.data.workers);
-      result.test = evaluate(model, test, recipe_).scores;
+      const Evaluation tested = evaluate(model, test, recipe_);
+      if (data_.judged_split == Split::validation) result.test = tested.scores;
+      if (data_.windows) report_forecast(tested.numbers);
     }
-    write_file(folder_.file("summary.txt"), run_summary(recipe_, config_, model, result));
+    write_file(folder_.file("summary.txt"), run_summary(recipe_, config_, model, result) + forecast_text_);
     log(headline(result));
     return result;
+  }
+
+  void report_forecast(std::span<const float> forecasts) {
+    forecast_text_ = "\n" + to_text(forecast_report(*data_.windows, Split::test, forecasts, recipe_.data.season));
+    draw_forecast(folder_.path(), title(), *data_.windows, Split::test, forecasts);
+    say("forecasts of the test rows, in their units:" + forecast_text_.substr(0, forecast_text_.size() - 1));
   }
 
   [[nodiscard]] bool interrupted() const { return options_.interrupted && options_.interrupted(); }
@@ -387,6 +396,7 @@ class Trainer {
   std::optional<AppendFile> steps_;
   std::optional<AppendFile> log_;
   TrainState state_;
+  std::string forecast_text_;      ///< errors beside those of simple forecasts
   std::set<std::string> skipped_;  ///< files that were reported
   Clock::time_point begun_ = Clock::now();
 };
