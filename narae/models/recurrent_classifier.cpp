@@ -1,14 +1,13 @@
 #include "narae/models/recurrent_classifier.h"
 
-#include "narae/models/recurrent_state.h"
+#include "narae/models/recurrent_layers.h"
 
 namespace narae::models {
 namespace {
 
 nn::Recurrent layers_of(const RecurrentClassifierOptions& options) {
-  return nn::make_recurrent(
-      options.cell, options.embedding, options.hidden,
-      {.layers = options.layers, .dropout = options.dropout, .bidirectional = options.bidirectional});
+  return make_layers(options.cell, options.embedding, options.hidden,
+                     {.layers = options.layers, .dropout = options.dropout, .bidirectional = options.bidirectional});
 }
 
 std::int64_t width_of(const RecurrentClassifierOptions& options) {

@@ -12,7 +12,7 @@
 namespace narae::models {
 
 struct RecurrentClassifierOptions {
-  std::string cell = "lstm";  ///< see nn::make_recurrent
+  std::string cell = "lstm";  ///< see make_layers
   std::int64_t embedding = 128;
   std::int64_t hidden = 128;  ///< in each direction
   std::int64_t layers = 1;

@@ -1,7 +1,7 @@
 #include "narae/models/recurrent_language_model.h"
 
 #include "narae/core/error.h"
-#include "narae/models/recurrent_state.h"
+#include "narae/models/recurrent_layers.h"
 #include "narae/nn/init.h"
 #include "narae/ops/dropout.h"
 #include "narae/ops/elementwise.h"
@@ -14,9 +14,9 @@ RecurrentLanguageModel::RecurrentLanguageModel(std::int64_t vocabulary, const Re
       variational_(options.variational),
       encoder_(register_module("encoder", nn::Embedding(vocabulary, options.embedding))),
       rnn_(register_module(
-          "rnn", nn::make_recurrent(
-                     options.cell, options.embedding, options.hidden,
-                     {.layers = options.layers, .dropout = options.dropout, .variational = options.variational}))),
+          "rnn",
+          make_layers(options.cell, options.embedding, options.hidden,
+                      {.layers = options.layers, .dropout = options.dropout, .variational = options.variational}))),
       decoder_(register_module("decoder", nn::Linear(options.hidden, vocabulary))) {
   if (options.tied && options.embedding != options.hidden) {
     throw UsageError("tied weights need as many hidden units (" + std::to_string(options.hidden) +

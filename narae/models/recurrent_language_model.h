@@ -11,7 +11,7 @@
 namespace narae::models {
 
 struct RecurrentLanguageModelOptions {
-  std::string cell = "lstm";  ///< see nn::make_recurrent
+  std::string cell = "lstm";  ///< see make_layers
   std::int64_t embedding = 128;
   std::int64_t hidden = 256;
   std::int64_t layers = 2;

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "narae/core/error.h"
-#include "narae/models/recurrent_state.h"
+#include "narae/models/recurrent_layers.h"
 #include "narae/nn/init.h"
 #include "narae/ops/elementwise.h"
 #include "narae/ops/view.h"
@@ -12,17 +12,9 @@
 namespace narae::models {
 namespace {
 
-void initialize(const nn::Recurrent& rnn, const RecurrentRegressorOptions& options) {
-  for (const auto& [name, parameter] : rnn.named_parameters()) {
-    if (name.starts_with("weight_hh")) {
-      if (options.first_weights == "identity") nn::init::identity(parameter);
-      if (options.first_weights == "orthogonal") nn::init::orthogonal(parameter);
-    }
-    if (options.input_range > 0 && name.starts_with("weight_ih")) {
-      nn::init::normal(parameter, 0, options.input_range);
-    }
-    if (options.first_weights == "identity" && name.starts_with("bias")) nn::init::zeros(parameter);
-  }
+nn::RecurrentStart start_of(const std::string& first_weights) {
+  if (first_weights == "identity") return nn::RecurrentStart::identity;
+  return first_weights == "orthogonal" ? nn::RecurrentStart::orthogonal : nn::RecurrentStart::uniform;
 }
 
 std::int64_t season_of(std::int64_t window, const RecurrentRegressorOptions& options) {
@@ -39,10 +31,15 @@ RecurrentRegressor::RecurrentRegressor(std::int64_t window, std::int64_t feature
                                        const RecurrentRegressorOptions& options)
     : outputs_(outputs),
       season_(season_of(window, options)),
-      rnn_(register_module("rnn", nn::make_recurrent(options.cell, features, options.hidden,
-                                                     {.layers = options.layers, .dropout = options.dropout}))),
+      rnn_(register_module("rnn", make_layers(options.cell, features, options.hidden,
+                                              {.layers = options.layers,
+                                               .dropout = options.dropout,
+                                               .recurrent_start = start_of(options.first_weights)}))),
       fc_(register_module("fc", nn::Linear(options.hidden, outputs))) {
-  initialize(rnn_, options);
+  if (options.input_range == 0) return;
+  for (const auto& [name, parameter] : rnn_.named_parameters()) {
+    if (name.starts_with("weight_ih")) nn::init::normal(parameter, 0, options.input_range);
+  }
 }
 
 // The season before, as often as the outputs need it: (batch, outputs).

@@ -10,7 +10,7 @@
 namespace narae::models {
 
 struct RecurrentRegressorOptions {
-  std::string cell = "lstm";  ///< see nn::make_recurrent
+  std::string cell = "lstm";  ///< see make_layers
   std::int64_t hidden = 64;
   std::int64_t layers = 1;
   double dropout = 0;                   ///< between layers

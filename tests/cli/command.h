@@ -121,7 +121,11 @@ inline CommandResult run_command(const std::vector<std::string>& arguments, cons
   return result;
 }
 
+inline ::testing::AssertionResult says(const std::string& text, const std::string& part) {
+  if (text.find(part) != std::string::npos) return ::testing::AssertionSuccess();
+  return ::testing::AssertionFailure() << "'" << part << "' is not in: " << text;
+}
 /// The text holds the part.
-#define EXPECT_SAYS(text, part) EXPECT_NE((text).find(part), std::string::npos) << "in: " << (text)
+#define EXPECT_SAYS(text, part) EXPECT_TRUE(::narae::cli::says(text, part))
 
 }  // namespace narae::cli
