@@ -24,13 +24,30 @@ using detail::synth_prefix;
 struct KnownFolder {
   std::string_view name;
   std::string_view description;
+  DataKind kind = DataKind::samples;
 };
 
 constexpr std::array known_folders{
     KnownFolder{"mnist", "handwritten digits, 28x28 grey, 60,000 + 10,000, 10 classes"},
     KnownFolder{"fashion-mnist", "pictures of clothes, 28x28 grey, 60,000 + 10,000, 10 classes"},
     KnownFolder{"cifar10", "photographs, 32x32 colour, 50,000 + 10,000, 10 classes"},
-    KnownFolder{"cifar100", "photographs, 32x32 colour, 50,000 + 10,000, 100 classes"}};
+    KnownFolder{"cifar100", "photographs, 32x32 colour, 50,000 + 10,000, 100 classes"},
+    KnownFolder{"tinyshakespeare", "plays by Shakespeare, 1.1 million characters", DataKind::corpus},
+    KnownFolder{"ptb", "Penn Treebank for language models, 929,589 words, 10,000 different", DataKind::corpus},
+    KnownFolder{"rt-polarity", "sentences of film reviews, 10,662, 2 classes", DataKind::texts},
+    KnownFolder{"sst2", "Stanford sentiment treebank, sentences, 6,920 + 872 + 1,821, 2 classes", DataKind::texts},
+    KnownFolder{"trec", "questions, 5,452 + 500, 6 classes", DataKind::texts},
+    KnownFolder{"subj", "subjective and objective sentences, 10,000, 2 classes", DataKind::texts},
+    KnownFolder{"nsmc", "Korean film reviews, 2 classes", DataKind::texts},
+    KnownFolder{"names", "surnames, 20,050, 18 classes", DataKind::texts}};
+
+// Sets that share a folder with others.
+struct Alias {
+  std::string_view name;
+  std::string_view place;
+};
+constexpr std::array aliases{Alias{"trec", "trec-subj"}, Alias{"subj", "trec-subj/subj.all.gz"},
+                             Alias{"subj", "trec-subj/subj.all"}};
 
 constexpr std::int64_t most_in_memory = std::int64_t{1} << 28;  // bytes of resized pictures
 
@@ -45,7 +62,8 @@ constexpr std::array formats{FolderFormat{"a folder of IDX files", holds_idx, re
                              FolderFormat{"a folder of CIFAR batches", holds_cifar, read_cifar_folder}};
 
 std::string layouts() {
-  return "a folder with " + idx_layout() + "; or with " + cifar_layout() + "; or with " + image_folder_layout();
+  return "a folder with " + idx_layout() + "; or with " + cifar_layout() + "; or with " + image_folder_layout() +
+         "; texts are " + text_set_layout() + ", a language is .txt files, a series is a CSV file";
 }
 
 // Where bare names are looked for, in this order.
@@ -67,11 +85,40 @@ bool is_folder(const fs::path& path) {
   return fs::is_directory(path, ignored);
 }
 
-// What lies in the folder, in a few words; "" for nothing that is known.
-std::string_view description_of(const std::string& folder) {
+// What lies at a place, in a few words.
+struct Content {
+  std::string_view description;
+  DataKind kind;
+};
+
+std::optional<Content> content_of(const std::string& place) {
   for (const FolderFormat& format : formats)
-    if (format.holds(folder)) return format.description;
-  return holds_pictures(folder) ? "a folder of pictures" : "";
+    if (format.holds(place)) return Content{format.description, DataKind::samples};
+  if (is_folder(place) && holds_pictures(place)) return Content{"a folder of pictures", DataKind::samples};
+  if (holds_tag_set(place)) return Content{"sentences with a tag for each word", DataKind::tags};
+  if (holds_text_set(place)) return Content{"texts with a class each", DataKind::texts};
+  if (holds_series(place)) return Content{"numbers over time", DataKind::series};
+  if (text::holds_corpus(place)) return Content{"a text", DataKind::corpus};
+  return std::nullopt;
+}
+
+// The places that a name may lead to and that are there: below the roots (also under another name), then where the
+// program runs.
+std::vector<std::string> places_of(const std::string& name) {
+  std::vector<std::string> names{name};
+  for (const Alias& alias : aliases)
+    if (alias.name == name) names.emplace_back(alias.place);
+  std::vector<fs::path> candidates;
+  if (fs::path(name).is_relative() && !name.empty() && name != "." && name != "..") {
+    for (const fs::path& root : roots())
+      for (const std::string& n : names) candidates.push_back(root / n);
+  }
+  candidates.emplace_back(name);
+  std::vector<std::string> places;
+  std::error_code ignored;
+  for (const fs::path& candidate : candidates)
+    if (fs::exists(candidate, ignored)) places.push_back(candidate.string());
+  return places;
 }
 
 fs::path resolve(const std::string& name) {
@@ -124,6 +171,9 @@ class Source {
     std::error_code ignored;  // a folder that can't be read holds nothing for us
     const bool has_folders = std::any_of(fs::directory_iterator(folder_, ignored), fs::directory_iterator(),
                                          [](const fs::directory_entry& entry) { return is_folder(entry.path()); });
+    if (const auto content = content_of(folder_); content && content->kind != DataKind::samples) {
+      detail::refuse_kind(name, content->kind, DataKind::samples);
+    }
     if (!has_folders) {
       throw Error("dataset folder " + folder_ + ": nothing in it is known as a dataset; expected is " + layouts());
     }
@@ -175,6 +225,18 @@ std::pair<Dataset, Dataset> train_and_validation(Source& source, const std::stri
   return {std::move(train), std::move(validation)};
 }
 
+// Where a name leads. Throws UsageError or Error when nowhere.
+std::string place_of(const std::string& name) {
+  const std::vector<std::string> places = places_of(name);
+  return places.empty() ? resolve(name).string() : places[0];
+}
+
+// What lies there. Throws Error for nothing known.
+Content content_at(const std::string& place) {
+  if (const auto content = content_of(place)) return *content;
+  throw Error("dataset " + place + ": nothing in it is known as a dataset; expected is " + layouts());
+}
+
 }  // namespace
 
 Splits open_splits(const std::string& name, const SplitOptions& options) {
@@ -209,29 +271,76 @@ std::string lasting_dataset_name(const std::string& name) {
   return name;
 }
 
+std::string_view name_of(DataKind kind) {
+  constexpr std::string_view names[] = {"samples", "corpus", "texts", "tags", "series"};
+  return names[static_cast<std::size_t>(kind)];
+}
+
+DataKind data_kind(const std::string& name) {
+  if (name.starts_with(synth_prefix)) return detail::synth_kind(name);
+  return content_at(place_of(name)).kind;
+}
+
+text::Corpus open_corpus(const std::string& name, const text::CorpusOptions& options) {
+  if (name.starts_with(synth_prefix)) return detail::open_synth_corpus(name);
+  return text::read_corpus(place_of(name), options);
+}
+
+TextSplits open_texts(const std::string& name, const TextSetOptions& options) {
+  if (name.starts_with(synth_prefix)) return detail::open_synth_texts(name);
+  const std::string place = place_of(name);
+  if (!holds_text_set(place)) {
+    if (const Content content = content_at(place); content.kind != DataKind::texts) {
+      detail::refuse_kind(name, content.kind, DataKind::texts);
+    }
+  }
+  return read_text_set(place, options);
+}
+
+TagSplits open_tags(const std::string& name, const TextSetOptions& options) {
+  return name.starts_with(synth_prefix) ? detail::open_synth_tags(name) : read_tag_set(place_of(name), options);
+}
+
+Series open_series(const std::string& name) {
+  if (name.starts_with(synth_prefix)) return detail::open_synth_series(name);
+  const std::string place = place_of(name);
+  if (!is_folder(place)) return read_series(place);
+  std::vector<std::string> files;
+  std::string list;
+  for (const fs::directory_entry& entry : fs::directory_iterator(place)) {
+    if (holds_series(entry.path().string()) && !is_folder(entry.path())) files.push_back(entry.path().string());
+  }
+  std::sort(files.begin(), files.end());
+  if (files.size() == 1) return read_series(files[0]);
+  for (const std::string& file : files) list += (list.empty() ? "" : ", ") + fs::path(file).filename().string();
+  if (files.empty()) throw Error("series " + place + ": no CSV file with numbers in this folder");
+  throw UsageError("series " + place + ": the folder holds several series; name one of its files: " + list);
+}
+
 std::vector<DatasetInfo> datasets() {
   std::vector<DatasetInfo> result;
   for (const detail::SynthInfo& set : detail::synth_sets()) {
-    result.push_back({std::string(set.name), std::string(set.description), "generated"});
+    result.push_back({std::string(set.name), std::string(set.description), "generated", set.kind});
   }
   for (const KnownFolder& known : known_folders) {
-    std::string location;
-    for (const fs::path& root : roots()) {
-      const std::string folder = (root / known.name).string();
-      if (location.empty() && !description_of(folder).empty()) location = folder;
+    DatasetInfo info{std::string(known.name), std::string(known.description), "", known.kind};
+    for (const std::string& place : places_of(info.name)) {
+      const auto content = content_of(place);
+      if (info.location.empty() && content && content->kind == known.kind) info.location = place;
     }
-    result.push_back({std::string(known.name), std::string(known.description), location});
+    result.push_back(std::move(info));
   }
   const std::size_t listed = result.size();
   for (const fs::path& root : roots()) {
     std::error_code ignored;  // a folder that can't be read holds nothing for us
     for (const fs::directory_entry& entry : fs::directory_iterator(root, ignored)) {
       const std::string name = entry.path().filename().string();
-      const bool known =
-          std::any_of(result.begin(), result.end(), [&](const DatasetInfo& d) { return d.name == name; });
-      if (known) continue;
-      if (const std::string_view what = description_of(entry.path().string()); !what.empty()) {
-        result.push_back({name, std::string(what), entry.path().string()});
+      const std::string place = entry.path().string();
+      const bool known = std::any_of(result.begin(), result.end(),
+                                     [&](const DatasetInfo& d) { return d.name == name || d.location == place; });
+      if (known || !is_folder(entry.path())) continue;
+      if (const auto content = content_of(place)) {
+        result.push_back({name, std::string(content->description), place, content->kind});
       }
     }
   }

@@ -5,14 +5,16 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <functional>
 #include <limits>
 #include <memory>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "narae/core/error.h"
 #include "narae/data/synth.h"
+#include "narae/data/synth_text.h"
+#include "narae/text/words.h"
 
 namespace narae::detail {
 namespace {
@@ -26,42 +28,101 @@ struct SynthSettings {
   std::int64_t seed = 0;
   double noise = 0.1;
   std::int64_t size = 32;
-};
-
-// One set; `setting` is what it has besides train, test and seed.
-struct SynthSet {
-  std::string_view name;
-  std::string_view description;
-  std::int64_t train;
-  std::int64_t test;
-  std::string_view setting;
-  Dataset (*open)(Split split, std::int64_t size, const SynthSettings& settings);
+  std::int64_t length = 100;
+  std::int64_t characters = 400000;
+  std::int64_t rows = 2000;
+  std::int64_t period = 24;
 };
 
 std::uint64_t seed_of(const SynthSettings& settings) {
   return static_cast<std::uint64_t>(settings.seed);
 }
 
+// How a set is made; in the order of DataKind.
+using MakeSamples = Dataset (*)(Split split, std::int64_t size, const SynthSettings& settings);
+using MakeCorpus = text::Corpus (*)(const SynthSettings& settings);
+using MakeTexts = TextSplits (*)(const SynthSettings& settings);
+using MakeTags = TagSplits (*)(const SynthSettings& settings);
+using MakeSeries = Series (*)(const SynthSettings& settings);
+using Make = std::variant<MakeSamples, MakeCorpus, MakeTexts, MakeTags, MakeSeries>;
+
+// One set; `settings` are those that it has besides seed, with blanks between them.
+struct SynthSet {
+  std::string_view name;
+  std::string_view description;
+  std::int64_t train;
+  std::int64_t test;
+  std::string_view settings;
+  Make make;
+
+  [[nodiscard]] DataKind kind() const { return static_cast<DataKind>(make.index()); }
+};
+
 template <PointSet set>
 Dataset open_points(Split split, std::int64_t size, const SynthSettings& settings) {
   return synth_points(set, split, size, seed_of(settings), static_cast<float>(settings.noise));
 }
 
+Dataset open_digits(Split split, std::int64_t size, const SynthSettings& settings) {
+  return synth_digits(split, size, seed_of(settings));
+}
+
+Dataset open_shapes(Split split, std::int64_t size, const SynthSettings& settings) {
+  return synth_shapes(split, size, settings.size, seed_of(settings));
+}
+
+Dataset open_adding(Split split, std::int64_t size, const SynthSettings& settings) {
+  return synth_adding(split, size, settings.length, seed_of(settings));
+}
+
+text::Corpus open_story(const SynthSettings& settings) {
+  return synth_text(settings.characters, seed_of(settings));
+}
+
+TextSplits open_sentiment(const SynthSettings& settings) {
+  return synth_sentiment(settings.train, settings.test, seed_of(settings));
+}
+
+TextSplits open_names(const SynthSettings& settings) {
+  return synth_names(settings.train, settings.test, seed_of(settings));
+}
+
+TagSplits open_tagged(const SynthSettings& settings) {
+  return synth_tags(settings.train, settings.test, seed_of(settings));
+}
+
+Series open_numbers(const SynthSettings& settings) {
+  return synth_series({.rows = settings.rows, .period = settings.period, .noise = settings.noise}, seed_of(settings));
+}
+
 constexpr std::array sets{
-    SynthSet{
-        "synth:digits", "digits drawn by the program, 28x28 grey, 10 classes", 10000, 2000, "",
-        [](Split split, std::int64_t size, const SynthSettings& s) { return synth_digits(split, size, seed_of(s)); }},
+    SynthSet{"synth:digits", "digits drawn by the program, 28x28 grey, 10 classes", 10000, 2000, "train test",
+             open_digits},
     SynthSet{"synth:shapes", "coloured shapes in scenes drawn by the program, 32x32 (size=N), 10 classes", 10000, 2000,
-             "size",
-             [](Split split, std::int64_t size, const SynthSettings& s) {
-               return synth_shapes(split, size, s.size, seed_of(s));
-             }},
-    SynthSet{"synth:xor", "points in opposite quadrants, 2 classes", 2000, 1000, "noise",
+             "train test size", open_shapes},
+    SynthSet{"synth:xor", "points in opposite quadrants, 2 classes", 2000, 1000, "train test noise",
              open_points<PointSet::exclusive_or>},
-    SynthSet{"synth:moons", "points on two interleaved half circles, 2 classes", 2000, 1000, "noise",
+    SynthSet{"synth:moons", "points on two interleaved half circles, 2 classes", 2000, 1000, "train test noise",
              open_points<PointSet::moons>},
-    SynthSet{"synth:circles", "points on a ring around a ring, 2 classes", 2000, 1000, "noise",
-             open_points<PointSet::circles>}};
+    SynthSet{"synth:circles", "points on a ring around a ring, 2 classes", 2000, 1000, "train test noise",
+             open_points<PointSet::circles>},
+    SynthSet{"synth:adding", "the adding problem: a hundred (length=N) numbers, two of them marked; their sum", 10000,
+             2000, "train test length", open_adding},
+    SynthSet{"synth:text", "a story made by the program, 400,000 characters (characters=N)", 0, 0, "characters",
+             open_story},
+    SynthSet{"synth:sentiment", "short reviews made by the program, in which the order of words decides, 2 classes",
+             4000, 1000, "train test", open_sentiment},
+    SynthSet{"synth:names", "names of made-up peoples, 8 classes", 4000, 1000, "train test", open_names},
+    SynthSet{"synth:tags", "sentences made by the program, with 10 parts of speech", 4000, 1000, "train test",
+             open_tagged},
+    SynthSet{"synth:series", "trend, season and noise, 2,000 rows (rows=N, period=N, noise=X)", 0, 0,
+             "rows period noise", open_numbers}};
+
+std::string_view in_words(DataKind kind) {
+  constexpr std::string_view words[] = {"arrays of one shape, as pictures", "a text", "texts with a class each",
+                                        "sentences with a tag for each word", "numbers over time"};
+  return words[static_cast<std::size_t>(kind)];
+}
 
 template <class T>
 T number_from(const std::string& text, const std::string& key, const std::string& name, T least, T most) {
@@ -80,19 +141,22 @@ T number_from(const std::string& text, const std::string& key, const std::string
                    did_you_mean(key, known));
 }
 
+std::vector<std::string> settings_of(const SynthSet& set) {
+  std::vector<std::string> known = text::words_of(set.settings, text::WordRule::blanks);
+  known.emplace_back("seed");
+  return known;
+}
+
 SynthSettings parse_settings(const SynthSet& set, std::string_view query, const std::string& name) {
   SynthSettings settings{.train = set.train, .test = set.test};
-  std::vector<std::string> known{"train", "test", "seed"};
-  if (!set.setting.empty()) known.emplace_back(set.setting);
+  const std::vector<std::string> known = settings_of(set);
   while (!query.empty()) {
     const std::string part(query.substr(0, query.find('&')));
     query.remove_prefix(std::min(query.size(), part.size() + 1));
     const std::size_t equals = part.find('=');
     const std::string key = part.substr(0, equals);
     const std::string value = equals == std::string::npos ? "" : part.substr(equals + 1);
-    if (std::find(known.begin(), known.end(), key) == known.end()) {
-      refuse_setting(name, key, known);
-    }
+    if (std::find(known.begin(), known.end(), key) == known.end()) refuse_setting(name, key, known);
     const auto integer = [&](std::int64_t least, std::int64_t most) {
       return number_from(value, key, name, least, most);
     };
@@ -101,6 +165,10 @@ SynthSettings parse_settings(const SynthSet& set, std::string_view query, const 
     if (key == "seed") settings.seed = integer(0, std::numeric_limits<std::int64_t>::max());
     if (key == "noise") settings.noise = number_from<double>(value, key, name, 0, 1000);
     if (key == "size") settings.size = integer(least_shapes_side, most_shapes_side);
+    if (key == "length") settings.length = integer(2, 1 << 20);
+    if (key == "characters") settings.characters = integer(1000, 1 << 28);
+    if (key == "rows") settings.rows = integer(10, most_samples);
+    if (key == "period") settings.period = integer(2, most_samples);
   }
   return settings;
 }
@@ -125,27 +193,64 @@ std::shared_ptr<const std::vector<std::int64_t>> labels_of(const Dataset& datase
   return std::make_shared<const std::vector<std::int64_t>>(std::move(labels));
 }
 
+// The set and the settings that a name such as synth:digits?train=100 stands for.
+std::pair<const SynthSet*, SynthSettings> parsed(const std::string& name, DataKind wanted) {
+  const std::size_t question = name.find('?');
+  const SynthSet& set = find_set(name.substr(0, question));
+  if (set.kind() != wanted) refuse_kind(name, set.kind(), wanted);
+  const std::string_view query =
+      question == std::string::npos ? std::string_view{} : std::string_view(name).substr(question + 1);
+  return {&set, parse_settings(set, query, name)};
+}
+
+template <class MakeIt>
+auto made(const std::string& name, DataKind kind) {
+  const auto [set, settings] = parsed(name, kind);
+  return std::get<MakeIt>(set->make)(settings);
+}
+
 }  // namespace
 
 std::vector<SynthInfo> synth_sets() {
   std::vector<SynthInfo> result;
-  for (const SynthSet& set : sets) result.push_back({set.name, set.description});
+  for (const SynthSet& set : sets) result.push_back({set.name, set.description, set.kind()});
   return result;
 }
 
+DataKind synth_kind(const std::string& name) {
+  return find_set(name.substr(0, name.find('?'))).kind();
+}
+
 Dataset open_synth(const std::string& name, Split split) {
-  const std::size_t question = name.find('?');
-  const SynthSet& set = find_set(name.substr(0, question));
-  const std::string_view query =
-      question == std::string::npos ? std::string_view{} : std::string_view(name).substr(question + 1);
-  const SynthSettings settings = parse_settings(set, query, name);
+  const auto [set, settings] = parsed(name, DataKind::samples);
   const std::int64_t size = split == Split::train ? settings.train : settings.test;
-  Dataset dataset = set.open(split, size, settings);
+  Dataset dataset = std::get<MakeSamples>(set->make)(split, size, settings);
   std::size_t sample_bytes = 0;
   for (const Field& field : dataset.fields) sample_bytes += field.bytes();
   if (size <= most_in_memory / static_cast<std::int64_t>(sample_bytes)) return loaded(dataset);
-  dataset.labels = labels_of(dataset);
+  if (!dataset.classes.empty()) dataset.labels = labels_of(dataset);
   return dataset;
+}
+
+text::Corpus open_synth_corpus(const std::string& name) {
+  return made<MakeCorpus>(name, DataKind::corpus);
+}
+
+TextSplits open_synth_texts(const std::string& name) {
+  return made<MakeTexts>(name, DataKind::texts);
+}
+
+TagSplits open_synth_tags(const std::string& name) {
+  return made<MakeTags>(name, DataKind::tags);
+}
+
+Series open_synth_series(const std::string& name) {
+  return made<MakeSeries>(name, DataKind::series);
+}
+
+void refuse_kind(const std::string& name, DataKind kind, DataKind wanted) {
+  throw UsageError(fmt::format("dataset '{}' holds {}, but what is wanted here is {}; choose another dataset or task",
+                               name, in_words(kind), in_words(wanted)));
 }
 
 }  // namespace narae::detail

@@ -52,13 +52,13 @@ struct TagSplits {
   }
 };
 
-/// How a source becomes training, validation and test samples. Parts are chosen at random, by class: each part has the
+/// How a source becomes training, validation and test texts. Parts are chosen at random, by class: each part has the
 /// same share of every class, up to rounding. A pure function of the source and these options.
 struct TextSetOptions {
-  /// Of the training texts, set aside for validation where the source has no validation texts of its own.
-  double validation_fraction = 0;
-  /// Of a source that is one pile of texts: the share of the test texts. What is left is split by validation_fraction.
-  double test_fraction = 0.1;
+  /// Share that is set aside for validation where the source has no validation texts of its own: of its training texts,
+  /// or of all texts when it is one pile.
+  double validation_fraction = 0.1;
+  double test_fraction = 0.1;  ///< share of the test texts of a source that is one pile
   std::int64_t folds = 0;  ///< of such a source: cross-validation; fold `fold` of so many are the test texts; 0: none
   std::int64_t fold = 0;
   std::uint64_t seed = 0;
@@ -73,6 +73,8 @@ struct TextSetOptions {
 /// - `X.train.all` and `X.test.all`, or a file `X.all`: label, blank, text; Latin-1 (TREC, SUBJ);
 /// - folders a class with a text a file, in train/, test/ (and valid/), or without such parts;
 /// - `.txt` files that are a class each, a text a line (names; these are cut into characters).
+/// A folder with one table alone, and the sources without parts, are one pile, from which parts are chosen. Classes are
+/// in the order of their labels, numbers by value; labels of SST-2, IMDB, NSMC, TREC and SUBJ get their names.
 /// Throws Error that names file and line for an invalid text, a row without label or text, or a class that training
 /// lacks, and Error with all these layouts for anything else; UsageError for options out of range or folds of a source
 /// that has test texts of its own.

@@ -41,15 +41,6 @@ bool speaks_about_data(const fs::path& path) {
   return name.starts_with('.') || name.starts_with('_') || std::find(names.begin(), names.end(), stem) != names.end();
 }
 
-// The set that a path is called after: the folder, or the file without its endings.
-std::string set_name(const fs::path& path) {
-  std::error_code ignored;
-  const fs::path whole = fs::weakly_canonical(path, ignored);
-  if (fs::is_directory(whole, ignored)) return whole.filename().string();
-  const std::string name = whole.filename().string();
-  return name.substr(0, name.find('.', 1));
-}
-
 std::map<std::string_view, fs::path> named_parts(const std::vector<fs::path>& files) {
   std::map<std::string_view, fs::path> parts;
   for (const fs::path& file : files) {
@@ -101,6 +92,30 @@ std::string read_bytes(const fs::path& path, std::size_t limit) {
   }
   const Buffer content = compressed ? inflate_gzip(file, path.string(), limit) : file;
   return {reinterpret_cast<const char*>(content.data()), content.size()};
+}
+
+std::string set_name(const fs::path& path) {
+  std::error_code ignored;
+  const fs::path whole = fs::weakly_canonical(path, ignored);
+  if (fs::is_directory(whole, ignored)) return whole.filename().string();
+  const std::string name = whole.filename().string();
+  return name.substr(0, name.find('.', 1));
+}
+
+std::string read_beginning(const fs::path& path, std::size_t most) try {
+  const Buffer file = map_file(path);
+  std::string text;
+  if (is_gzip(file)) {
+    text.resize(most);
+    text.resize(GzipReader(file, path.string()).read(std::as_writable_bytes(std::span(text))));
+  } else {
+    text.assign(reinterpret_cast<const char*>(file.data()), std::min(most, file.size()));
+  }
+  const std::size_t line_end = text.rfind('\n');
+  if (text.size() == most && line_end != std::string::npos) text.resize(line_end + 1);
+  return text;
+} catch (const Error&) {
+  return "";
 }
 
 std::string read_text_file(const fs::path& path, std::size_t limit) {

@@ -21,6 +21,10 @@ inline constexpr std::size_t most_text_bytes = std::size_t{1} << 30;
 /// The same for any bytes, to be decoded by the caller.
 [[nodiscard]] NARAE_API std::string read_bytes(const std::filesystem::path& path, std::size_t limit = most_text_bytes);
 
+/// The first lines of a file, plain or gzip, `most` bytes at most (of a longer line, its beginning): enough to tell
+/// what it is. "" for one that can't be read.
+[[nodiscard]] NARAE_API std::string read_beginning(const std::filesystem::path& path, std::size_t most = 65536);
+
 /// The lines of a text: cut at `\n` alone (U+0085 and its kin stay), without a `\r` before it. What follows the last
 /// `\n` is a line unless it is empty.
 [[nodiscard]] NARAE_API std::vector<std::string_view> lines_of(std::string_view text);
@@ -56,6 +60,9 @@ struct CorpusOptions {
 /// Throws Error for a folder without text files, two files for one part, no training part, a training text without
 /// characters, and for what read_text_file throws for.
 [[nodiscard]] NARAE_API Corpus read_corpus(const std::filesystem::path& path, const CorpusOptions& options = {});
+
+/// The set that a path is called after: the folder's name, or the file's without its endings.
+[[nodiscard]] NARAE_API std::string set_name(const std::filesystem::path& path);
 
 /// Whether `read_corpus` finds a text there.
 [[nodiscard]] NARAE_API bool holds_corpus(const std::filesystem::path& path);

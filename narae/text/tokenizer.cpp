@@ -12,15 +12,21 @@ namespace {
 
 constexpr std::array<std::string_view, 2> kind_names{"char", "word"};
 
+// The number of a token of the text itself, which is never a special one but for <unk>.
+std::int32_t plain_id(const Vocabulary& vocabulary, std::string_view token) {
+  const std::int32_t id = vocabulary.id(token);
+  if (!vocabulary.is_special(id)) return id;
+  if (const auto unknown = vocabulary.find(Special::unknown)) return *unknown;
+  throw Error("tokenizer: the text spells out " + std::string(token) + ", and there is no <unk>");
+}
+
 // Calls f(token, is_line_end) for every token. Line by line: neither normalisation nor words reach over line ends, and
 // a large text is never held twice.
 template <class F>
 void for_each_token(std::string_view text, const Tokenization& rule, F&& f) {
   while (!text.empty()) {
     const std::size_t size = std::min(text.find('\n'), text.size() - 1) + 1;
-    std::string line(text.substr(0, size));
-    if (rule.nfc) line = nfc(line);
-    if (rule.lowercase) line = lower_case(line);
+    const std::string line = normalised(text.substr(0, size), rule);
     if (rule.kind == TokenKind::character) {
       for (const std::string_view character : characters_of(line)) f(character, false);
     } else {
@@ -61,6 +67,11 @@ TokenKind token_kind_from(const std::string& name) {
   throw UsageError("token kind '" + name + "' is not one of char, word" + did_you_mean(name, kind_names));
 }
 
+std::string normalised(std::string_view text, const Tokenization& rule) {
+  const std::string composed = rule.nfc ? nfc(text) : std::string(text);
+  return rule.lowercase ? lower_case(composed) : composed;
+}
+
 std::vector<std::string> tokens_of(std::string_view text, const Tokenization& rule) {
   std::vector<std::string> tokens;
   for_each_token(text, rule, [&](std::string_view token, bool) { tokens.emplace_back(token); });
@@ -72,16 +83,16 @@ void count_tokens(std::string_view text, const Tokenization& rule, TokenCounts& 
 }
 
 TokenIds Tokenizer::encode(std::string_view text) const {
-  const auto unknown = vocabulary.find(Special::unknown);
   TokenIds ids;
   for_each_token(text, rule, [&](std::string_view token, bool line_end) {
-    std::int32_t id = vocabulary.id(token);
-    if (!line_end && id != unknown && vocabulary.is_special(id)) {
-      if (!unknown) throw Error("tokenizer: the text spells out " + std::string(token) + ", and there is no <unk>");
-      id = *unknown;
-    }
-    ids.push_back(id);
+    ids.push_back(line_end ? vocabulary.id(token) : plain_id(vocabulary, token));
   });
+  return ids;
+}
+
+TokenIds Tokenizer::encode_words(std::span<const std::string> words) const {
+  TokenIds ids;
+  for (const std::string& word : words) ids.push_back(plain_id(vocabulary, normalised(word, rule)));
   return ids;
 }
 

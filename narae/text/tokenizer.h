@@ -32,6 +32,10 @@ struct Tokenization {
   friend bool operator==(const Tokenization&, const Tokenization&) = default;
 };
 
+/// A text as its tokens are cut from it: in form C and lower case, where the rule says so. Throws Error for invalid
+/// UTF-8.
+[[nodiscard]] NARAE_API std::string normalised(std::string_view text, const Tokenization& rule);
+
 /// The tokens of a text. A last line without a line end counts as a line, an empty text has none. Throws Error for
 /// invalid UTF-8.
 [[nodiscard]] NARAE_API std::vector<std::string> tokens_of(std::string_view text, const Tokenization& rule);
@@ -48,6 +52,9 @@ struct Tokenizer {
   /// token; other special tokens are never made from the text itself, but for the line ends of `rule.line_ends`.
   /// Throws Error for invalid UTF-8, and for an unknown token where there is no `<unk>`.
   [[nodiscard]] NARAE_API TokenIds encode(std::string_view text) const;
+
+  /// The numbers of words that are set apart already, one each.
+  [[nodiscard]] NARAE_API TokenIds encode_words(std::span<const std::string> words) const;
 
   /// Characters joined as they are, words with blanks; `<pad>` and `<bos>` are left out, `<eos>` is a line end where
   /// `rule.line_ends` and is left out elsewhere. Throws Error for a number out of range.
