@@ -15,5 +15,7 @@
 #include "narae/nn/norm.h"
 #include "narae/nn/pool.h"
 #include "narae/nn/recompute.h"
+#include "narae/nn/recurrent.h"
+#include "narae/nn/recurrent_cell.h"
 #include "narae/nn/sequential.h"
 #include "narae/nn/squeeze_excitation.h"

@@ -16,6 +16,7 @@
 #include "narae/graph/grad.h"
 #include "narae/graph/leaves.h"
 #include "narae/graph/module_path.h"
+#include "narae/graph/recurrent_attributes.h"
 #include "narae/graph/variable.h"
 #include "narae/ops/elementwise.h"
 #include "narae/ops/random.h"
@@ -64,6 +65,14 @@ bool is_window(const Node* node) {
   return node->op->name == "max_pool2d" || node->op->name == "avg_pool2d";
 }
 
+// The argument w_hh of a recurrent layer; null for other operators.
+const Node* recurrent_weights(const Node* node) {
+  const std::string_view name = node->op->name;
+  if (name == "lstm") return node->inputs()[LstmArguments::w_hh];
+  if (name == "gru") return node->inputs()[GruArguments::w_hh];
+  return name == "rnn" ? node->inputs()[RnnArguments::w_hh] : nullptr;
+}
+
 std::int64_t multiply_adds_of(const Node* node) {
   if (is_product(node)) {
     const auto a = attributes_as<MatmulAttributes>(node->attributes());
@@ -77,6 +86,12 @@ std::int64_t multiply_adds_of(const Node* node) {
   if (is_transposed_convolution(node)) {
     const Shape& w = node->inputs()[1]->shape;
     return node->inputs()[0]->shape.count() * w[1] * w[2] * w[3];
+  }
+  if (const Node* w_hh = recurrent_weights(node)) {
+    const auto a = attributes_as<RecurrentAttributes>(node->attributes());
+    std::int64_t weights = w_hh->shape.count();
+    if (a.projected != 0) weights += node->inputs()[static_cast<std::size_t>(LstmArguments(a).w_hr)]->shape.count();
+    return node->shape[0] * node->shape[1] * weights;  // each step of each sequence
   }
   return 0;
 }
