@@ -29,8 +29,7 @@ RecurrentLanguageModel::RecurrentLanguageModel(std::int64_t vocabulary, const Re
 
 Tensor RecurrentLanguageModel::dropped(const Tensor& x) const {
   if (dropout_ == 0 || !is_training()) return x;
-  if (!variational_) return dropout(x, dropout_);
-  return x * dropout(ones({x.size(0), 1, x.size(2)}, x.dtype()), dropout_);
+  return variational_ ? dropout_along(x, dropout_, 1) : dropout(x, dropout_);
 }
 
 nn::SequenceOutput RecurrentLanguageModel::run(const nn::SequenceInput& input) const {

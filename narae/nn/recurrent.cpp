@@ -157,7 +157,9 @@ RecurrentOutput Recurrent::run(const Tensor& x, const RecurrentState& state, con
   std::vector<Tensor> h;
   std::vector<Tensor> c;
   for (std::int64_t layer = 0; layer < options_.layers; ++layer) {
-    if (layer > 0 && options_.dropout > 0 && is_training()) y = dropout(y, options_.dropout);
+    if (layer > 0 && options_.dropout > 0 && is_training()) {
+      y = options_.variational ? dropout_along(y, options_.dropout, 0) : dropout(y, options_.dropout);
+    }
     std::vector<Tensor> both;
     for (std::int64_t direction = 0; direction < directions(); ++direction) {
       const std::int64_t i = layer * directions() + direction;

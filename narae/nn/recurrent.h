@@ -31,10 +31,11 @@ enum class RecurrentStart : std::uint8_t {
 struct RecurrentOptions {
   std::int64_t layers = 1;
   RecurrentBias bias = RecurrentBias::two;
-  double dropout = 0;                              ///< of what one layer hands to the next, while training
-  bool bidirectional = false;                      ///< a second direction reads from the end
-  bool batch_first = true;                         ///< x is (batch, time, inputs), else (time, batch, inputs)
-  std::int64_t projection = 0;                     ///< of an LSTM: width of its output; 0: as many as units
+  double dropout = 0;           ///< of what one layer hands to the next, while training
+  bool variational = false;     ///< that dropout takes the same mask at all time steps (Gal and Ghahramani 2016)
+  bool bidirectional = false;   ///< a second direction reads from the end
+  bool batch_first = true;      ///< x is (batch, time, inputs), else (time, batch, inputs)
+  std::int64_t projection = 0;  ///< of an LSTM: width of its output; 0: as many as units
   Nonlinearity nonlinearity = Nonlinearity::tanh;  ///< of an RNN
   GruForm form = GruForm::reset_after;             ///< of a GRU
   RecurrentStart recurrent_start = RecurrentStart::uniform;

@@ -88,6 +88,15 @@ Tensor drop_leading(const char* op, const Tensor& x, int axes, double p) {
 
 }  // namespace
 
+Tensor dropout_along(const Tensor& x, double p, std::int64_t axis) {
+  if (!x.defined() || axis < -x.rank() || axis >= x.rank()) {
+    throw Error("dropout_along: axis " + std::to_string(axis) + " of x " + (x.defined() ? to_string(x.shape()) : ""));
+  }
+  Shape shape;
+  for (int i = 0; i < x.rank(); ++i) shape.push_back(i == (axis + x.rank()) % x.rank() ? 1 : x.size(i));
+  return x * dropout(ones(shape, x.dtype()), p);
+}
+
 Tensor dropout2d(const Tensor& x, double p) {
   return drop_leading("dropout2d", x, 2, p);
 }

@@ -12,6 +12,10 @@ namespace narae {
 /// With p: () of x's type, and seed and counter: () i64 given: the same mask for the same numbers.
 [[nodiscard]] NARAE_API Tensor dropout(const Tensor& x, const Tensor& p, const Tensor& seed, const Tensor& counter);
 
+/// The same mask at all places of an axis: of x (batch, time, features) along axis 1, the same features at all times
+/// (Gal and Ghahramani 2016).
+[[nodiscard]] NARAE_API Tensor dropout_along(const Tensor& x, double p, std::int64_t axis);
+
 /// Whole channels of x: (batch, channels, ...), each of each element of the batch with probability 1 - p, divided by
 /// 1 - p; zero otherwise (Tompson et al. 2015).
 [[nodiscard]] NARAE_API Tensor dropout2d(const Tensor& x, double p);
