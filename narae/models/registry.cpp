@@ -120,6 +120,9 @@ std::shared_ptr<nn::Module> make_model(const ModelSpec& spec) {
     throw Error("model '" + spec.name + "': a sample of shape " + to_string(spec.input) + " and " +
                 std::to_string(spec.num_classes) + " classes leave nothing to learn");
   }
+  if (entry(spec.name).info.vocabulary > 0 && spec.vocabulary < 1) {
+    throw Error("model '" + spec.name + "' takes tokens: it can't be made without a vocabulary");
+  }
   return entry(spec.name).make(resolved(spec));
 }
 

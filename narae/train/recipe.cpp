@@ -228,7 +228,7 @@ void check(const Recipe& recipe, const Given& given) {
   for (const auto& [key, where] : given) {
     const RecipeRow* row = detail::find_recipe_row(key);
     if (row != nullptr && !detail::applies(*row, recipe)) {
-      complain(where, key + " has no effect here: it belongs to " + detail::condition(*row));
+      complain(where, key + " has no effect here: it belongs to " + detail::unmet_condition(*row, recipe));
     }
   }
   const OptimizerRecipe& o = recipe.train.optimizer;

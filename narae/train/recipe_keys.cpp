@@ -308,6 +308,14 @@ std::string joined(const std::vector<std::string_view>& words, std::string_view 
   return result;
 }
 
+// "task = tag or forecast", "train.optimizer.name = sgd"; "" for any.
+std::string task_condition(const RecipeRow& row) {
+  return row.tasks.empty() ? "" : "task = " + joined(row.tasks, " or ");
+}
+std::string value_condition(const RecipeRow& row) {
+  return row.decided_by.empty() ? "" : std::string(row.decided_by) + " = " + joined(row.values, " or ");
+}
+
 }  // namespace
 
 std::string range_text(const NumberRange& range) {
@@ -329,7 +337,7 @@ std::string_view type_of(const RecipeField& field) {
 std::span<const RecipeRow> recipe_rows() {
   static const std::vector<RecipeRow> rows = [] {
     std::vector<RecipeRow> all;
-    for (const auto& part : {model_rows(), data_rows(), sequence_rows(), train_rows()})
+    for (const auto& part : {model_rows(), data_rows(), sequence_rows(), augment_rows(), train_rows()})
       all.insert(all.end(), part.begin(), part.end());
     return all;
   }();
@@ -343,20 +351,24 @@ const RecipeRow* find_recipe_row(std::string_view key) {
 }
 
 bool applies(const RecipeRow& row, const Recipe& recipe) {
-  if (!row.tasks.empty() && std::find(row.tasks.begin(), row.tasks.end(), recipe.task) == row.tasks.end()) {
-    return false;
-  }
-  if (row.decided_by.empty()) return true;
-  Recipe names = recipe;  // fields are handed out for writing
-  const RecipeField decider = find_recipe_row(row.decided_by)->field(names);
-  const std::string& value = *std::get<std::string*>(decider);
-  return std::find(row.values.begin(), row.values.end(), value) != row.values.end();
+  return unmet_condition(row, recipe).empty();
 }
 
 std::string condition(const RecipeRow& row) {
-  std::string text = row.tasks.empty() ? "" : "task = " + joined(row.tasks, " or ");
-  if (row.decided_by.empty()) return text;
-  return text + (text.empty() ? "" : " and ") + std::string(row.decided_by) + " = " + joined(row.values, " or ");
+  const std::string task = task_condition(row);
+  const std::string value = value_condition(row);
+  return task + (task.empty() || value.empty() ? "" : " and ") + value;
+}
+
+std::string unmet_condition(const RecipeRow& row, const Recipe& recipe) {
+  if (!row.tasks.empty() && std::find(row.tasks.begin(), row.tasks.end(), recipe.task) == row.tasks.end()) {
+    return task_condition(row);
+  }
+  if (row.decided_by.empty()) return "";
+  Recipe names = recipe;  // fields are handed out for writing
+  const RecipeField decider = find_recipe_row(row.decided_by)->field(names);
+  const std::string& value = *std::get<std::string*>(decider);
+  return std::find(row.values.begin(), row.values.end(), value) == row.values.end() ? value_condition(row) : "";
 }
 
 std::string expectation(const RecipeRow& row) {

@@ -36,10 +36,12 @@ struct RecipeRow {
   std::vector<std::string_view> tasks = {};  ///< in which the key has an effect; empty: in all
 };
 
-/// The keys of [data] and [data.augment] for all tasks and for pictures.
+/// The keys of [data] for all tasks and for pictures.
 [[nodiscard]] std::vector<RecipeRow> data_rows();
 /// The keys of [data] for texts and series.
 [[nodiscard]] std::vector<RecipeRow> sequence_rows();
+/// The keys of [data.augment].
+[[nodiscard]] std::vector<RecipeRow> augment_rows();
 
 /// All keys but the options of models, section by section.
 [[nodiscard]] std::span<const RecipeRow> recipe_rows();
@@ -50,6 +52,8 @@ struct RecipeRow {
 [[nodiscard]] bool applies(const RecipeRow& row, const Recipe& recipe);
 /// "train.optimizer.name = sgd or rmsprop"; "" when the key always has an effect.
 [[nodiscard]] std::string condition(const RecipeRow& row);
+/// The part of the condition that the recipe doesn't meet.
+[[nodiscard]] std::string unmet_condition(const RecipeRow& row, const Recipe& recipe);
 
 /// "an integer of at least 1", "one of: sgd, adam".
 [[nodiscard]] std::string expectation(const RecipeRow& row);

@@ -63,8 +63,12 @@ std::vector<RecipeRow> data_rows() {
            .field = [](Recipe& r) -> RecipeField { return &r.data.max_pixels; },
            .range = {.low = 1, .high = 1e9},
            .doc = "larger pictures in a folder are not decoded",
-           .tasks = pictures},
-          {.key = "data.augment.resized_crop",
+           .tasks = pictures}};
+}
+
+std::vector<RecipeRow> augment_rows() {
+  const std::vector<std::string_view> pictures = {"classify"};
+  return {{.key = "data.augment.resized_crop",
            .field = [](Recipe& r) -> RecipeField { return &r.data.augment.resized_crop; },
            .range = any_share_or_all,
            .doc = "a random part of at least this share of the picture's area is taken; 0: off",

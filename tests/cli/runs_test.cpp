@@ -111,7 +111,8 @@ TEST_F(RunsCommand, CompareDrawsTheCurvesOfAllRuns) {
               header + "1,8,0.7,0.7,0.6,0.75,0.1,1\n2,16,0.6,0.8,0.5,0.8,0.1,1\n");
   const CommandResult result = runs({"compare", "lenet5/a", "lenet5/b", "mlp/run", "--save", "both.svg"});
   EXPECT_EQ(result.exit_code, 0) << result.err;
-  EXPECT_SAYS(result.out, "best accuracy");
+  EXPECT_SAYS(result.out, "accuracy 90.00 %");
+  EXPECT_SAYS(result.out, "accuracy -");
   const std::string svg = read_whole(folder_ / "both.svg");
   for (const char* part : {"training loss", "accuracy on test or validation samples", ">lenet5/a<", ">lenet5/b<",
                            ">mlp/run<", "lenet5/a at 2: 0.3", "lenet5/b at 1: 0.75"}) {

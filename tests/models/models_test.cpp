@@ -104,7 +104,11 @@ TEST(Models, TheSeedDecidesTheWeights) {
 
 TEST(Models, EveryModelIsListedWithWorkingDefaults) {
   for (const ModelInfo& info : models()) {
-    const ModelSpec spec = resolved({.name = info.name, .options = {}, .input = info.input});
+    const ModelSpec spec = resolved({.name = info.name,
+                                     .options = {},
+                                     .input = info.input,
+                                     .num_classes = info.num_classes,
+                                     .vocabulary = info.vocabulary});
     EXPECT_EQ(spec.options.size(), info.options.size());
     for (std::size_t i = 0; i < info.options.size(); ++i) {
       EXPECT_EQ(spec.options[i].first, info.options[i].name);
@@ -113,6 +117,7 @@ TEST(Models, EveryModelIsListedWithWorkingDefaults) {
     }
     EXPECT_GT(make_model(spec)->parameter_count(), 0) << info.name;
     EXPECT_NE(info.description, "");
+    EXPECT_FALSE(info.tasks.empty());
   }
 }
 
@@ -127,6 +132,7 @@ TEST(Models, MistakesNameWhatThereIs) {
   says({.name = "lenet5", .options = {{"activation", true}}}, "must be text");
   says({.name = "mlp", .options = {{"dropout", 1.5}}}, "must be a number from 0 to 0.99");
   says({.name = "mlp", .options = {{"hidden", std::vector<std::int64_t>{4, 0}}}}, "must be a list of integers from 1");
+  says({.name = "rnn-lm", .input = {8}}, "takes tokens");
   says({.name = "mlp", .options = {}, .input = {0}}, "nothing to learn");
 }
 

@@ -138,7 +138,8 @@ TEST(ZooModels, AuxiliaryClassifiersAnswerInTrainingAlone) {
 TEST(ZooModels, TheTrainingLossIsTheWeightedSum) {
   const Tensor logits = Tensor::of({0, 0, 0, 0}, {1, 4});  // cross entropy log 4
   const Array label = Array::zeros(DType::i64, {1});
-  const Tensor loss = training_loss(task_of("classify"), {}, {{.logits = logits}, {.logits = logits, .weight = 0.3}, {logits, 0.3}}, label);
+  const Tensor loss = training_loss(task_of("classify"), {},
+                                    {{.logits = logits}, {.logits = logits, .weight = 0.3}, {logits, 0.3}}, label);
   EXPECT_NEAR(loss.item(), 1.6 * std::log(4), 1e-6);
 }
 

@@ -182,7 +182,8 @@ TEST(ClassificationLoss, SoftTargetsAreSharesOfClasses) {
   EXPECT_NEAR(task_loss(task_of("classify"), recipe, logits, shares, true).item(), expected(0), 1e-6);
   recipe.label_smoothing = 0.2;
   EXPECT_NEAR(task_loss(task_of("classify"), recipe, logits, shares, true).item(), expected(0.2), 1e-6);
-  EXPECT_NEAR(task_loss(task_of("classify"), recipe, logits, shares, false).item(), expected(0), 1e-6);  // judged without
+  EXPECT_NEAR(task_loss(task_of("classify"), recipe, logits, shares, false).item(), expected(0),
+              1e-6);  // judged without
   // Whole shares are class numbers.
   Array labels = Array::empty(DType::i64, {2});
   labels.mutable_values<std::int64_t>()[0] = 2;

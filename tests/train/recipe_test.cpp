@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <limits>
@@ -252,6 +253,12 @@ TEST(RecipeOverride, ComplaintsQuoteTheArgument) {
   EXPECT_EQ(override_complaint(recipe, {"train.optimizer.momentum=0.5", "train.optimizer.name=sgd"}), "accepted");
 }
 
+std::string first_model_of(const std::string& task) {
+  for (const models::ModelInfo& info : models::models())
+    if (std::find(info.tasks.begin(), info.tasks.end(), task) != info.tasks.end()) return info.name;
+  return "";
+}
+
 TEST(RecipeKeys, EveryDefaultIsWhatTheKeyTakesAndEveryKeyIsDocumented) {
   std::set<std::string> seen;
   for (const RecipeKey& key : recipe_keys()) {
@@ -261,10 +268,16 @@ TEST(RecipeKeys, EveryDefaultIsWhatTheKeyTakesAndEveryKeyIsDocumented) {
     if (key.name == "name") continue;  // its default comes from the file's name
     Recipe recipe;
     std::vector<std::string> overrides;
-    if (!key.applies.empty()) {
-      const std::string choice = key.applies.substr(0, key.applies.find(',', key.applies.find(" = ")));
-      std::string name = choice.substr(0, choice.find(" = ")) + "=" + choice.substr(choice.find(" = ") + 3);
-      overrides.push_back(name.substr(0, name.find(" or ")));
+    // "task = tag or forecast and train.loss = mse": the first value of each.
+    std::string rest = key.applies;
+    while (!rest.empty()) {
+      const std::string part = rest.substr(0, rest.find(" and "));
+      rest.erase(0, part.size() + (part.size() < rest.size() ? 5 : 0));
+      const std::size_t equals = part.find(" = ");
+      const std::string values = part.substr(equals + 3);
+      const std::string value = values.substr(0, std::min(values.find(','), values.find(" or ")));
+      overrides.push_back(part.substr(0, equals) + "=" + value);
+      if (part.starts_with("task = ")) overrides.push_back("model.name=" + first_model_of(value));
     }
     overrides.push_back(key.name + "=" + key.initial);
     EXPECT_NO_THROW(apply_overrides(recipe, overrides)) << key.name << " = " << key.initial;
