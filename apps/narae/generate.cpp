@@ -18,6 +18,7 @@ using Json = nlohmann::ordered_json;
 struct Arguments {
   std::string run;
   std::string prompt;
+  std::string of_class;
   std::int64_t max_tokens = 200;
   std::int64_t number = 1;
   SamplingOptions sampling;
@@ -32,7 +33,7 @@ void run_generate(const Arguments& arguments) {
   for (std::int64_t i = 0; i < arguments.number; ++i) {
     SamplingOptions sampling = arguments.sampling;
     sampling.seed += static_cast<std::uint64_t>(i);
-    TextGenerator generator(model, prompt, sampling);
+    TextGenerator generator(model, {.text = prompt, .of_class = arguments.of_class}, sampling);
     if (i == 0 && generator.unknown() > 0) {
       fmt::print(stderr, "{} of the prompt's tokens are not in the run's vocabulary and are read as <unk>\n",
                  generator.unknown());
@@ -62,6 +63,8 @@ void add_generate(CLI::App& app) {
       ->required();
   command->add_option("--prompt", arguments->prompt, "What the text begins with; - reads standard input")
       ->type_name("TEXT");
+  command->add_option("--class", arguments->of_class, "Of a run that learned from texts with classes: which one")
+      ->type_name("NAME");
   command->add_option("--max-tokens", arguments->max_tokens, "Characters or words at most; <eos> ends it earlier")
       ->type_name("N")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40))

@@ -138,7 +138,8 @@ fs::path resolve(const std::string& name) {
     throw Error("dataset '" + name + "': there is no such folder; expected is " + layouts());
   }
   std::vector<std::string> names;
-  for (const DatasetInfo& info : datasets()) names.push_back(info.name);
+  for (const DatasetInfo& info : datasets())
+    if (info.name != name) names.push_back(info.name);
   throw UsageError("dataset '" + name + "' not found: looked for the folders " + looked + ", ./" + name +
                    " (set NARAE_DATA to the folder that holds your datasets); expected is " + layouts() +
                    did_you_mean(name, names));

@@ -21,6 +21,11 @@ enum class Special { padding, unknown, begin, end };
 /// "<pad>", "<unk>", "<bos>", "<eos>".
 [[nodiscard]] NARAE_API std::string_view name_of(Special special);
 
+/// The token that a text of a class begins with in a language model: "<name>".
+[[nodiscard]] inline std::string class_token(std::string_view name) {
+  return "<" + std::string(name) + ">";
+}
+
 /// How often each token occurs.
 using TokenCounts = std::unordered_map<std::string, std::int64_t>;
 

@@ -47,6 +47,24 @@ std::vector<std::int64_t> likeliest(std::span<const float> logits, std::int64_t 
   return order;
 }
 
+// The classes whose tokens a vocabulary holds: those in angle brackets that mean nothing else.
+std::vector<std::string> classes_of(const text::Vocabulary& vocabulary) {
+  std::vector<std::string> names;
+  for (std::int64_t id = 0; id < vocabulary.size(); ++id) {
+    const std::string& token = vocabulary.token(id);
+    if (token.size() > 2 && token.front() == '<' && token.back() == '>' && !vocabulary.is_special(id)) {
+      names.push_back(token.substr(1, token.size() - 2));
+    }
+  }
+  return names;
+}
+
+std::int64_t class_id(const text::Vocabulary& vocabulary, const std::string& name,
+                      const std::vector<std::string>& classes) {
+  if (const auto id = vocabulary.find(text::class_token(name))) return *id;
+  throw UsageError("the run knows no class '" + name + "'" + did_you_mean(name, classes));
+}
+
 }  // namespace
 
 std::int64_t sample_token(std::span<const float> logits, const SamplingOptions& options, RandomStream& random) {
@@ -75,20 +93,27 @@ std::int64_t sample_token(std::span<const float> logits, const SamplingOptions& 
   return order[kept - 1];
 }
 
-TextGenerator::TextGenerator(const TrainedModel& model, std::string_view prompt, const SamplingOptions& options)
+TextGenerator::TextGenerator(const TrainedModel& model, const Prompt& prompt, const SamplingOptions& options)
     : model_(model), network_(language_model(model)), options_(options), random_(options.seed, hash_of("generate")) {
   require(options);
   const text::Tokenizer& tokenizer = *model.tokenizer;
   const text::Vocabulary& vocabulary = tokenizer.vocabulary;
   std::vector<std::int64_t> tokens;
-  for (const std::int32_t id : tokenizer.encode(prompt)) {
+  for (const std::int32_t id : tokenizer.encode(prompt.text)) {
     if (vocabulary.find(text::Special::unknown) == id) ++unknown_;
     tokens.push_back(id);
   }
   // A prompt is the beginning of a line, whether or not it has an end.
   const auto end = vocabulary.find(text::Special::end);
-  if (tokenizer.rule.line_ends && !tokens.empty() && !prompt.ends_with('\n')) tokens.pop_back();
-  at_word_start_ = tokens.empty() || prompt.ends_with('\n');
+  if (tokenizer.rule.line_ends && !tokens.empty() && !prompt.text.ends_with('\n')) tokens.pop_back();
+  at_word_start_ = tokens.empty() || prompt.text.ends_with('\n');
+  const std::vector<std::string> classes = classes_of(vocabulary);
+  if (!classes.empty()) {
+    const std::string name = prompt.of_class.empty() ? classes[random_.below(classes.size())] : prompt.of_class;
+    tokens.insert(tokens.begin(), class_id(vocabulary, name, classes));
+  } else if (!prompt.of_class.empty()) {
+    throw UsageError("the run has learned from texts without classes: '" + prompt.of_class + "' can't be asked for");
+  }
   if (tokens.empty()) {
     const auto begin = vocabulary.find(text::Special::begin);
     tokens.push_back(begin ? *begin : end ? *end : vocabulary.find("\n").value_or(0));
@@ -109,6 +134,10 @@ void TextGenerator::read(std::span<const std::int64_t> tokens) {
   const Array values = last.array();
   logits_.assign(values.values<float>().begin(), values.values<float>().end());
   state_ = std::move(output.state);
+  for (const std::string& name : classes_of(model_.tokenizer->vocabulary)) {
+    logits_[static_cast<std::size_t>(model_.tokenizer->vocabulary.id(text::class_token(name)))] =
+        -std::numeric_limits<float>::infinity();
+  }
   for (const text::Special special : {text::Special::padding, text::Special::begin, text::Special::unknown}) {
     if (const auto id = model_.tokenizer->vocabulary.find(special)) {
       logits_[static_cast<std::size_t>(*id)] = -std::numeric_limits<float>::infinity();

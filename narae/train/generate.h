@@ -22,6 +22,12 @@ struct SamplingOptions {
   std::uint64_t seed = 0;
 };
 
+/// What a text goes on from.
+struct Prompt {
+  std::string text = {};
+  std::string of_class = {};  ///< of a model of texts with classes: the one that is wanted; empty: any
+};
+
 /// Chooses a token: of the `top_k` likeliest those that reach `top_p` together (at least one), at random by
 /// softmax(logits / temperature). Of equal logits the lower token comes first. `logits` of -infinity are never chosen.
 /// Throws UsageError for options out of range, and Error for logits that are NaN.
@@ -33,9 +39,10 @@ struct SamplingOptions {
 class NARAE_API TextGenerator {
  public:
   /// Reads the prompt. Without one, the text begins where one ended: behind `<bos>`, `<eos>` or a line end, whichever
-  /// of them the vocabulary knows first. Throws Error for a network that is no recurrent language model, and for a
+  /// of them the vocabulary knows first; a text with a class, behind the token of its class. Throws UsageError for an
+  /// unknown class, Error for a network that is no recurrent language model, and for a
   /// prompt with characters or words that its vocabulary lacks where it has no `<unk>`.
-  TextGenerator(const TrainedModel& model, std::string_view prompt, const SamplingOptions& options);
+  TextGenerator(const TrainedModel& model, const Prompt& prompt, const SamplingOptions& options);
 
   /// What is to be written next; nothing when the text has ended by `<eos>`. Words come with the blank between them.
   [[nodiscard]] std::optional<std::string> next();

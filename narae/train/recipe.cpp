@@ -211,10 +211,15 @@ void resolve_task(Recipe& recipe, const Given& given) {
 void require_model_of_task(const Recipe& recipe, const Given& given) {
   const models::ModelInfo& info = models::model_info(recipe.model.name);
   if (std::find(info.tasks.begin(), info.tasks.end(), recipe.task) != info.tasks.end()) return;
+  constexpr std::size_t most_named = 8;
   std::vector<std::string> fitting;
   for (const models::ModelInfo& other : models::models()) {
     if (std::find(other.tasks.begin(), other.tasks.end(), recipe.task) != other.tasks.end())
       fitting.push_back(other.name);
+  }
+  if (fitting.size() > most_named) {
+    fitting.resize(most_named);
+    fitting.emplace_back("... (narae models)");
   }
   const std::string* where = place_of(given, "model.name");
   if (where == nullptr) where = place_of(given, "task");

@@ -277,6 +277,7 @@ TEST(RecipeKeys, EveryDefaultIsWhatTheKeyTakesAndEveryKeyIsDocumented) {
       const std::string values = part.substr(equals + 3);
       const std::string value = values.substr(0, std::min(values.find(','), values.find(" or ")));
       overrides.push_back(part.substr(0, equals) + "=" + value);
+      if (part.starts_with("model.name = ")) overrides.push_back("task=" + models::model_info(value).tasks.front());
       if (part.starts_with("task = ")) overrides.push_back("model.name=" + first_model_of(value));
     }
     overrides.push_back(key.name + "=" + key.initial);

@@ -82,15 +82,15 @@ TEST(TrainSequences, ALanguageModelLearnsGeneratesAndKeepsItsVocabulary) {
   const TrainedModel model = load_trained(result.run);
   ASSERT_TRUE(model.tokenizer);
   EXPECT_EQ(model.tokenizer->vocabulary.size(), model.config.model.vocabulary);
-  TextGenerator generator(model, "the fox", {.temperature = 0});
+  TextGenerator generator(model, {.text = "the fox"}, {.temperature = 0});
   std::string text;
   for (int i = 0; i < 12; ++i) text += generator.next().value();
   EXPECT_EQ(text, " saw the gra");
   // Read in one piece or token by token, a prompt leads to the same.
-  TextGenerator letters(model, "the fox saw", {.temperature = 0});
+  TextGenerator letters(model, {.text = "the fox saw"}, {.temperature = 0});
   EXPECT_EQ(letters.next().value(), " ");
   EXPECT_EQ(letters.next().value(), "t");
-  const std::string message = refusal([&] { TextGenerator(model, "q", {}); });
+  const std::string message = refusal([&] { TextGenerator(model, {.text = "q"}, {}); });
   EXPECT_NE(message.find("'q' is not among its 16 tokens"), std::string::npos) << message;
 }
 
@@ -143,6 +143,31 @@ TEST(TrainSequences, AnotherRunsVocabularyCanBeTaken) {
   recipe.data.name = (folder / "short.txt").string();
   const TrainResult second = train(recipe, quiet(folder / "second"));
   EXPECT_EQ(text::load_tokenizer(first.run / "vocabulary.json"), text::load_tokenizer(second.run / "vocabulary.json"));
+}
+
+TEST(TrainSequences, ATextCanBeAskedForByItsClass) {
+  const fs::path folder = temporary_folder();
+  fs::create_directories(folder / "animals");
+  std::string cats;
+  std::string dogs;
+  for (int i = 0; i < 30; ++i) cats += "meow\nmeeow\n", dogs += "woof\nwooof\n";
+  write_whole(folder / "animals/cat.txt", cats);
+  write_whole(folder / "animals/dog.txt", dogs);
+  Recipe recipe = fable_recipe(folder, {"train.epochs=20", "model.dropout=0"});
+  recipe.data.name = (folder / "animals").string();
+  const TrainResult result = train(recipe, quiet(folder));
+  const TrainedModel model = load_trained(result.run);
+  const auto sound_of = [&](const std::string& name) {
+    TextGenerator generator(model, {.of_class = name}, {.temperature = 0});
+    std::string text;
+    for (auto piece = generator.next(); piece && text.size() < 20; piece = generator.next()) text += *piece;
+    return text;
+  };
+  EXPECT_TRUE(sound_of("cat").starts_with("me")) << sound_of("cat");
+  EXPECT_TRUE(sound_of("dog").starts_with("wo")) << sound_of("dog");
+  EXPECT_LT(sound_of("dog").size(), 8U) << "<eos> ends it";
+  const std::string message = refusal([&] { (void)sound_of("dig"); });
+  EXPECT_NE(message.find("did you mean 'dog'?"), std::string::npos) << message;
 }
 
 // A recipe of a task on its generated data, small enough for a test.
