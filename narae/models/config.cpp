@@ -8,6 +8,7 @@
 
 #include "narae/core/error.h"
 #include "narae/core/files.h"
+#include "narae/core/json_value.h"
 
 namespace narae::models {
 namespace {
@@ -36,22 +37,17 @@ const Json& at(const Json& json, const std::string& key) {
 template <class T>
 T value_of(const Json& json, const std::string& key) {
   const Json& value = at(json, key);
-  try {
-    return value.get<T>();
-  } catch (const Json::exception&) {
-    throw Error("'" + key + "' must be " + std::string(description<T>));
-  }
+  if (!holds<T>(value)) throw Error("'" + key + "' must be " + std::string(description<T>));
+  return value.get<T>();
 }
 
 OptionValue option_value(const std::string& name, const Json& json) {
-  if (json.is_boolean()) return json.get<bool>();
-  if (json.is_number_integer()) return json.get<std::int64_t>();
-  if (json.is_number()) return json.get<double>();
-  if (json.is_string()) return json.get<std::string>();
-  const bool list = json.is_array() && std::all_of(json.begin(), json.end(),
-                                                   [](const Json& element) { return element.is_number_integer(); });
-  if (!list) throw Error("option '" + name + "' must be true or false, a number, text or a list of integers");
-  return json.get<std::vector<std::int64_t>>();
+  if (holds<bool>(json)) return json.get<bool>();
+  if (holds<std::int64_t>(json)) return json.get<std::int64_t>();
+  if (holds<double>(json)) return json.get<double>();
+  if (holds<std::string>(json)) return json.get<std::string>();
+  if (holds<std::vector<std::int64_t>>(json)) return json.get<std::vector<std::int64_t>>();
+  throw Error("option '" + name + "' must be true or false, a number, text or a list of integers");
 }
 
 // "parse error at line 1, column 2: ..." without the library's number in front.

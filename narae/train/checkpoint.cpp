@@ -10,6 +10,7 @@
 
 #include "narae/core/error.h"
 #include "narae/core/files.h"
+#include "narae/core/json_value.h"
 #include "narae/core/threads.h"
 #include "narae/io/safetensors.h"
 #include "narae/train/weights.h"
@@ -62,59 +63,66 @@ Json to_json(const TrainState& s) {
           {"conditions", to_json(s.conditions)}};
 }
 
+// Throws Error for another type, or a number that T can't hold.
+template <class T>
+T as(const Json& json) {
+  if (!holds<T>(json)) throw Error(json.dump().substr(0, 40) + " is not what belongs there");
+  return json.get<T>();
+}
+
 // A loss that is not finite is null in JSON.
 double number_from(const Json& json) {
-  return json.is_null() ? std::numeric_limits<double>::quiet_NaN() : json.get<double>();
+  return json.is_null() ? std::numeric_limits<double>::quiet_NaN() : as<double>(json);
 }
 
 Scores scores_from(const Json& json) {
   Scores scores{.loss = number_from(json.at("loss")),
                 .accuracy = number_from(json.at("accuracy")),
-                .samples = json.at("samples").get<std::int64_t>()};
+                .samples = as<std::int64_t>(json.at("samples"))};
   if (json.contains("top5")) scores.top5 = number_from(json.at("top5"));
   return scores;
 }
 
 Tally tally_from(const Json& json) {
   Tally tally{.loss_sum = number_from(json.at("loss_sum")),
-              .correct = json.at("correct").get<std::int64_t>(),
-              .samples = json.at("samples").get<std::int64_t>()};
-  if (json.contains("in_top5")) tally.in_top5 = json.at("in_top5").get<std::int64_t>();
+              .correct = as<std::int64_t>(json.at("correct")),
+              .samples = as<std::int64_t>(json.at("samples"))};
+  if (json.contains("in_top5")) tally.in_top5 = as<std::int64_t>(json.at("in_top5"));
   return tally;
 }
 
 optim::NamedNumbers numbers_from(const Json& json) {
   optim::NamedNumbers numbers;
-  for (const auto& [name, value] : json.items()) numbers.emplace_back(name, value.get<double>());
+  for (const auto& [name, value] : json.items()) numbers.emplace_back(name, as<double>(value));
   return numbers;
 }
 
 Conditions conditions_from(const Json& json) {
-  return {.version = json.at("version").get<std::string>(),
-          .threads = json.at("threads").get<int>(),
-          .instruction_set = json.at("instruction_set").get<std::string>(),
-          .switches = json.at("switches").get<std::vector<std::string>>()};
+  return {.version = as<std::string>(json.at("version")),
+          .threads = as<int>(json.at("threads")),
+          .instruction_set = as<std::string>(json.at("instruction_set")),
+          .switches = as<std::vector<std::string>>(json.at("switches"))};
 }
 
 TrainState state_from(const Json& json) {
-  if (const int found = json.at("format").get<int>(); found != format) {
+  if (const int found = as<int>(json.at("format")); found != format) {
     throw Error(fmt::format("format {} is not known here, only {}", found, format));
   }
   TrainState s;
-  s.step = json.at("step").get<std::int64_t>();
-  s.loader = {.epoch = json.at("loader").at("epoch").get<std::int64_t>(),
-              .batch = json.at("loader").at("batch").get<std::int64_t>()};
-  s.random = {.seed = json.at("random").at("seed").get<std::uint64_t>(),
-              .counter = json.at("random").at("counter").get<std::uint64_t>()};
+  s.step = as<std::int64_t>(json.at("step"));
+  s.loader = {.epoch = as<std::int64_t>(json.at("loader").at("epoch")),
+              .batch = as<std::int64_t>(json.at("loader").at("batch"))};
+  s.random = {.seed = as<std::uint64_t>(json.at("random").at("seed")),
+              .counter = as<std::uint64_t>(json.at("random").at("counter"))};
   s.epoch_tally = tally_from(json.at("epoch_tally"));
   s.last = scores_from(json.at("last"));
-  s.best = {.epoch = json.at("best").at("epoch").get<std::int64_t>(),
+  s.best = {.epoch = as<std::int64_t>(json.at("best").at("epoch")),
             .scores = scores_from(json.at("best").at("scores"))};
   s.stopping = numbers_from(json.at("stopping"));
   s.schedule = numbers_from(json.at("schedule"));
-  s.results_bytes = json.at("results_bytes").get<std::uint64_t>();
-  s.steps_bytes = json.at("steps_bytes").get<std::uint64_t>();
-  s.seconds = json.at("seconds").get<double>();
+  s.results_bytes = as<std::uint64_t>(json.at("results_bytes"));
+  s.steps_bytes = as<std::uint64_t>(json.at("steps_bytes"));
+  s.seconds = as<double>(json.at("seconds"));
   s.conditions = conditions_from(json.at("conditions"));
   return s;
 }
@@ -124,7 +132,7 @@ TrainState load(const fs::path& folder, const nn::Module& model, optim::Optimize
   TrainState state;
   try {
     state = state_from(Json::parse(read_text(folder / "state.json", largest_state)));
-  } catch (const Json::exception& e) {
+  } catch (const std::exception& e) {
     throw Error((folder / "state.json").string() + ": " + e.what());
   }
   load_weights(folder / "model.safetensors", model);

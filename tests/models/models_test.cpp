@@ -168,6 +168,11 @@ TEST(ModelConfig, DamagedOnesAreRefusedByName) {
   refused(std::string(good).replace(good.find("\"mean\": []"), 10, "\"mean\": [1.0]"), "1 means, but 0 deviations");
   refused(std::string(good).replace(good.find("\"classes\": []"), 13, "\"classes\": [\"a\"]"), "1 class names for 10");
   refused(std::string(good).replace(good.find("28"), 2, "-1"), "");
+  for (const char* number : {"3e40", "37777777777777777777777", "28.5", "true"}) {
+    refused(std::string(good).replace(good.find("28"), 2, number), "'input' must be a list of integers");
+  }
+  refused(std::string(good).replace(good.find("\"mean\": []"), 10, "\"mean\": [1e300]"),
+          "'mean' must be a list of num");
 }
 
 }  // namespace

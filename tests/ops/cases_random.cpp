@@ -16,8 +16,8 @@ std::vector<OperatorCase> random_cases() {
                        const RandomState before = random_state();
                        set_random_state({.seed = 11, .counter = 1ULL << 33});
                        const DType dtype = x[0].dtype();
-                       const Results results = {x[0] * uniform(shape, -1, 3, dtype), x[0] + normal(shape, 1, 2, dtype),
-                                                bernoulli(shape, 0.3, dtype)};
+                       Results results = {x[0] * uniform(shape, -1, 3, dtype), x[0] + normal(shape, 1, 2, dtype),
+                                          bernoulli(shape, 0.3, dtype)};
                        set_random_state(before);
                        return results;
                      }});
@@ -27,7 +27,7 @@ std::vector<OperatorCase> random_cases() {
                      .function = [shape](Inputs x) {
                        const RandomState before = random_state();
                        set_random_state({.seed = 5, .counter = 2});
-                       const Results results = {x[0] * normal(shape, 0, 1, x[0].dtype())};
+                       Results results = {x[0] * normal(shape, 0, 1, x[0].dtype())};
                        set_random_state(before);
                        return results;
                      }});

@@ -156,7 +156,7 @@ std::vector<OperatorCase> view_cases() {
                    .label = "of a small network",
                    .inputs = {{.shape = {4, 3}}, {.shape = {3, 5}}, {.shape = {4, 5}}},
                    .function = [](Inputs x) {
-                     const Tensor outside = x[2];
+                     const Tensor& outside = x[2];
                      const auto f = [&](Inputs in) { return tanh(square(matmul(tanh(in[0]), in[1])) * outside) + 1; };
                      return Results{checkpoint(f, x.first(2)) * x[2]};
                    }});

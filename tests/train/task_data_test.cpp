@@ -97,7 +97,7 @@ TEST(TaskData, SizeFitAndCropSayHowPicturesAreFitted) {
     const TaskData data = open_task_data(recipe);
     const models::ModelConfig config = model_config(recipe, data.train);
     // The test samples as prepared with the training samples, and as opened alone.
-    const std::vector<float> values = first_batch(evaluation_loader(config, data.judged));
+    std::vector<float> values = first_batch(evaluation_loader(config, data.judged));
     EXPECT_EQ(values, first_batch(evaluation_loader(config, open_split(recipe, Split::test, config.model.input))));
     EXPECT_EQ(describe_data(recipe).fields[0].shape, config.model.input);
     return values;
