@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "apps/narae/commands.h"
+#include "apps/narae/dataset_show_text.h"
 #include "narae/core/error.h"
 #include "narae/data/catalog.h"
 #include "narae/data/loader.h"
@@ -317,6 +318,11 @@ void show_dataset(const Arguments& arguments) {
     throw UsageError("--save: '" + arguments.save + "' must end in .png: samples are drawn as a picture");
   }
   const Split split = split_from(arguments.split);
+  if (const DataKind kind = data_kind(arguments.name); kind != DataKind::samples) {
+    if (!arguments.save.empty()) throw UsageError("--save: '" + arguments.name + "' holds nothing that could be drawn");
+    if (arguments.size != 0) throw UsageError("--size: '" + arguments.name + "' holds no pictures");
+    return show_text_dataset(arguments.name, kind, split, arguments.json);
+  }
   const Splits splits = open_splits(
       arguments.name, {.size = arguments.size, .strict = arguments.strict, .max_pixels = arguments.max_pixels});
   const Dataset& shown = split == Split::train ? splits.train : split == Split::test ? splits.test : splits.validation;

@@ -15,7 +15,10 @@ void list_datasets(bool as_json) {
   Json list = Json::array();
   std::vector<std::vector<std::string>> rows;
   for (const DatasetInfo& info : datasets()) {
-    list.push_back({{"name", info.name}, {"description", info.description}, {"location", info.location}});
+    list.push_back({{"name", info.name},
+                    {"description", info.description},
+                    {"location", info.location},
+                    {"kind", name_of(info.kind)}});
     rows.push_back({info.name, info.location.empty() ? "not found" : info.location, info.description});
   }
   if (as_json) {

@@ -40,7 +40,7 @@ struct Series {
 [[nodiscard]] NARAE_API Series with_columns(const Series& series, const std::vector<std::string>& columns);
 
 struct ForecastOptions {
-  std::string target;                ///< the column to forecast, by name or number; empty: the last one
+  std::string target = {};           ///< the column to forecast, by name or number; empty: the last one
   std::int64_t window = 24;          ///< rows that are seen
   std::int64_t horizon = 1;          ///< rows ahead that are forecast
   std::int64_t stride = 1;           ///< rows from one window to the next

@@ -106,6 +106,7 @@ std::optional<Columns> probe(const fs::path& file) {
   if (!format) return std::nullopt;
   std::string beginning = text::read_beginning(file);
   if (beginning.starts_with("\xEF\xBB\xBF")) beginning.erase(0, 3);
+  beginning.resize(std::min(beginning.size(), text::find_invalid_utf8(beginning)));  // reading it all will name it
   std::optional<Fields> first;
   try {  // a row may be cut off at the end of what was read
     text::for_each_row(beginning, *format, file.string(), [&](const Fields& fields, std::size_t) {

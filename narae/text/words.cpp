@@ -67,9 +67,14 @@ std::vector<Cluster> clusters_of(std::string_view text) {
   const char* at = text.data();
   for (const char32_t character : characters) {
     const std::size_t bytes = character < 0x80 ? 1 : character < 0x800 ? 2 : character < 0x10000 ? 3 : 4;
-    const bool breaks =
-        result.empty() || utf8proc_grapheme_break_stateful(static_cast<utf8proc_int32_t>(last),
-                                                           static_cast<utf8proc_int32_t>(character), &state);
+    bool breaks = true;
+    if (last < 0x80 && character < 0x80) {
+      state = 0;  // nothing to remember: ASCII characters stand alone
+    } else {
+      breaks = utf8proc_grapheme_break_stateful(static_cast<utf8proc_int32_t>(last),
+                                                static_cast<utf8proc_int32_t>(character), &state) ||
+               result.empty();
+    }
     if (breaks) {
       result.push_back({{at, bytes}, character, class_of(character)});
     } else {

@@ -187,6 +187,43 @@ TEST(DatasetsCommand, SaveDrawsAsManySamplesOfTheSplitAsAsked) {
   EXPECT_EQ(read_png(folder / "points.png").shape[0], 3);
 }
 
+TEST(DatasetsCommand, ShowSaysWhatTextsAndSeriesHold) {
+  const fs::path folder = temporary_folder();
+  fs::create_directories(folder / "mail");
+  write_whole(folder / "mail" / "train.tsv", "text\tlabel\n좋은 영화 .\tham\nbuy now\tspam\n");
+  write_whole(folder / "mail" / "test.tsv", "text\tlabel\nbuy\tspam\n");
+  write_whole(folder / "waves.csv", "t,height\na,1\nb,3\n");
+  const CommandOptions options{.folder = folder, .environment = {"NARAE_DATA=" + folder.string()}};
+  const auto show = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {"datasets", "show"});
+    return run_command(arguments, options);
+  };
+  const CommandResult mail = show({"mail"});
+  EXPECT_EQ(mail.exit_code, 0) << mail.err;
+  EXPECT_SAYS(mail.out, "2 texts to train with, 0 to validate with, 1 to test with");
+  EXPECT_SAYS(mail.out, "ham: 좋은 영화 .");
+  const Json json = Json::parse(show({"mail", "--json", "--split", "test"}).out);
+  EXPECT_EQ(json["class_counts"], Json({{"ham", 0}, {"spam", 1}}));
+  EXPECT_EQ(json["vocabulary"], 7);  // <pad>, <unk> and five words
+  EXPECT_EQ(json["lengths"]["most"], 1);
+  EXPECT_EQ(json["first"][0]["text"], "buy");
+
+  const Json waves = Json::parse(show({"waves.csv", "--json"}).out);
+  EXPECT_EQ(waves["rows"], 2);
+  EXPECT_EQ(waves["columns"][0]["name"], "height");
+  EXPECT_EQ(waves["columns"][0]["mean"], 2.0);
+  const Json story = Json::parse(show({"synth:text?characters=5000", "--split", "test", "--json"}).out);
+  EXPECT_GE(story["characters"], 500);
+  EXPECT_EQ(story["kind"], "corpus");
+  EXPECT_SAYS(show({"synth:tags?train=20&test=5"}).out, "20 sentences to train with");
+  EXPECT_SAYS(show({"synth:adding"}).out, "image: f32 (100, 2)");
+
+  EXPECT_SAYS(show({"mail", "--split", "validation"}).err, "has no validation samples");
+  EXPECT_SAYS(show({"waves.csv", "--split", "test"}).err, "is one series");
+  EXPECT_SAYS(show({"mail", "--save", "x.png"}).err, "nothing that could be drawn");
+  EXPECT_SAYS(show({"mail", "--size", "8"}).err, "holds no pictures");
+}
+
 TEST(DatasetsCommand, MistakesAreExplained) {
   const fs::path folder = temporary_folder();
   const CommandOptions options{.folder = folder, .environment = {"NARAE_DATA=" + folder.string()}};
