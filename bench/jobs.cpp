@@ -1,5 +1,6 @@
 #include "bench/jobs.h"
 
+#include <algorithm>
 #include <chrono>
 #include <map>
 #include <memory>
@@ -85,6 +86,38 @@ std::unique_ptr<TrainStep> made_up_step(std::shared_ptr<nn::Module> model, std::
                                      optim::SGDOptions{.lr = 0.05, .momentum = 0.9});
 }
 
+/// Embedding, LSTM and a linear layer: tokens (time, batch) -> logits (time * batch, vocabulary).
+class LanguageModel : public nn::Module {
+ public:
+  LanguageModel(std::int64_t vocabulary, std::int64_t units, std::int64_t layers)
+      : Module("LanguageModel"),
+        embedding_(register_module("embedding", nn::Embedding(vocabulary, units))),
+        lstm_(register_module("lstm", nn::LSTM(units, units, {.layers = layers, .batch_first = false}))),
+        head_(register_module("head", nn::Linear(units, vocabulary))) {}
+  [[nodiscard]] Tensor forward(const Tensor& tokens) const override {
+    return head_(reshape(lstm_(embedding_(tokens)).y, {-1, lstm_.units()}));
+  }
+
+ private:
+  nn::Embedding embedding_;
+  nn::LSTM lstm_;
+  nn::Linear head_;
+};
+
+/// Made-up weights, and one batch of made-up text: each token's target is the one `batch` places behind it, the next of
+/// its sequence.
+std::unique_ptr<TrainStep> language_step(std::int64_t vocabulary, std::int64_t units, std::int64_t layers,
+                                         std::int64_t steps, std::int64_t batch, const optim::SGDOptions& options) {
+  auto model = std::make_shared<LanguageModel>(vocabulary, units, layers);
+  make_up_weights(*model);
+  const Tensor text =
+      cast((made_up({(steps + 1) * batch}, 1000, 0.5) + 0.5) * static_cast<double>(vocabulary), DType::i64);
+  const Tensor tokens = reshape(slice(text, 0, 0, steps * batch), {steps, batch});
+  const Tensor targets = slice(text, 0, batch, (steps + 1) * batch);
+  std::vector<Batch> batches = {{tokens.array(), targets.array()}};
+  return std::make_unique<TrainStep>(std::move(model), std::move(batches), options);
+}
+
 // With 1 x 1 convolutions where a shortcut's shape changes, as in bench/pytorch/train_step.py.
 std::shared_ptr<nn::Module> small_resnet(std::vector<std::int64_t> blocks, std::int64_t width) {
   return std::make_shared<models::ResNet>(
@@ -117,26 +150,37 @@ Job job(std::string name, std::string description, int warm_up, std::function<st
               }};
 }
 
+// Channels are of pictures alone.
+Job of_sequences(Job job) {
+  job.modes = {"eager", "compile"};
+  return job;
+}
+
 }  // namespace
 
 std::vector<Job> training_jobs(const std::string& weights) {
-  return {job("mlp", "MLP 784-256-10, batch 64, SGD", 30,
-              [weights] {
-                return stored_step(std::make_shared<models::Mlp>(784, 10), "mlp", weights,
-                                   optim::SGDOptions{.lr = 0.05});
-              }),
-          job("lenet5", "LeNet-5 tanh, batch 64, SGD with momentum", 30,
-              [weights] {
-                return stored_step(std::make_shared<models::LeNet5>(Shape{1, 28, 28}, 10), "lenet5", weights,
-                                   optim::SGDOptions{.lr = 0.05, .momentum = 0.9});
-              }),
-          job("resnet20", "ResNet-20 (CIFAR), batch 128, SGD with momentum", 2,
-              [] {
-                return made_up_step(small_resnet({3, 3, 3}, 16), 128, 32, 10);
-              }),
-          job("resnet18", "ResNet-18 (CIFAR), batch 32, SGD with momentum", 2, [] {
+  return {
+      job("mlp", "MLP 784-256-10, batch 64, SGD", 30,
+          [weights] {
+            return stored_step(std::make_shared<models::Mlp>(784, 10), "mlp", weights, optim::SGDOptions{.lr = 0.05});
+          }),
+      job("lenet5", "LeNet-5 tanh, batch 64, SGD with momentum", 30,
+          [weights] {
+            return stored_step(std::make_shared<models::LeNet5>(Shape{1, 28, 28}, 10), "lenet5", weights,
+                               optim::SGDOptions{.lr = 0.05, .momentum = 0.9});
+          }),
+      job("resnet20", "ResNet-20 (CIFAR), batch 128, SGD with momentum", 2,
+          [] {
+            return made_up_step(small_resnet({3, 3, 3}, 16), 128, 32, 10);
+          }),
+      job("resnet18", "ResNet-18 (CIFAR), batch 32, SGD with momentum", 2,
+          [] {
             return made_up_step(small_resnet({2, 2, 2, 2}, 64), 32, 32, 10);
-          })};
+          }),
+      of_sequences(job("lstm128", "LSTM 1 x 128 over 65 characters, batch 32, 64 steps, SGD with momentum", 5,
+                       [] { return language_step(65, 128, 1, 64, 32, {.lr = 0.05, .momentum = 0.9}); })),
+      of_sequences(job("lstm650", "LSTM 2 x 650 over 10,000 words, batch 20, 35 steps, SGD, gradient norm clipped", 2,
+                       [] { return language_step(10000, 650, 2, 35, 20, {.lr = 1, .clip_norm = 5}); }))};
 }
 
 std::vector<Job> memory_jobs() {
@@ -145,6 +189,26 @@ std::vector<Job> memory_jobs() {
           job("vgg16", "VGG-16 without dropout, 224x224, batch 8, SGD with momentum", 0, [] {
             return photograph_step("vgg16", {{"dropout", 0.0}}, 8);
           })};
+}
+
+std::vector<StepTime> measure_lengths(int rounds) {
+  constexpr std::int64_t units = 128;
+  constexpr std::int64_t batch = 32;
+  const nn::LSTM layer(units, units, {.batch_first = false});
+  std::vector<StepTime> result;
+  for (std::int64_t steps = 32; steps <= 1024; steps *= 2) {
+    const Array x = made_up({steps, batch, units}, 1, 1);
+    const auto run = [&] { eval(grad(sum(square(layer(x).y)), layer.parameters()).values); };
+    run();
+    double best = 1e9;
+    for (int r = 0; r < rounds; ++r) {
+      const auto begin = Clock::now();
+      run();
+      best = std::min(best, seconds_since(begin));
+    }
+    result.push_back({steps, best});
+  }
+  return result;
 }
 
 NodeCost measure_node_cost() {

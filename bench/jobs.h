@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>
@@ -13,6 +14,7 @@ struct Job {
   std::vector<std::string> peer;       ///< arguments of bench/pytorch/train_step.py
   std::function<double()> first_loss;  ///< prepares the job; the loss of the first step
   std::function<double(int)> run;      ///< seconds a step
+  std::vector<std::string> modes = {"eager", "channels_last", "compile"};  ///< of the peer
 };
 
 /// Jobs that have a peer in PyTorch. `weights` holds the first weights, pictures and labels of both sides.
@@ -20,6 +22,13 @@ struct Job {
 
 /// Networks for photographs, for which memory matters: one step is enough.
 [[nodiscard]] std::vector<Job> memory_jobs();
+
+/// Forward and backward pass of an LSTM (128 units, batch 32) over sequences of 32 to 1,024 time steps.
+struct StepTime {
+  std::int64_t steps;
+  double seconds;  ///< the fastest of some rounds
+};
+[[nodiscard]] std::vector<StepTime> measure_lengths(int rounds);
 
 /// What writing, keying and freeing one node of a graph costs, in nanoseconds.
 struct NodeCost {

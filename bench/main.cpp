@@ -41,11 +41,11 @@ double median(std::vector<double> values) {
 
 std::vector<Mode> start_peers(const Job& job, const Options& options) {
   std::vector<Mode> modes;
-  for (const char* mode : {"eager", "channels_last", "compile"}) {
+  for (const std::string& mode : job.modes) {
     std::vector<std::string> command = {options.python, options.sources + "/bench/pytorch/train_step.py"};
     command.insert(command.end(), job.peer.begin(), job.peer.end());
     for (const std::string& word :
-         {std::string("--mode"), std::string(mode), std::string("--threads"), std::to_string(options.threads)}) {
+         {std::string("--mode"), mode, std::string("--threads"), std::to_string(options.threads)}) {
       command.push_back(word);
     }
     auto peer = std::make_unique<Peer>(command);
@@ -92,7 +92,7 @@ void run(const Options& options) {
     return options.jobs.empty() || std::find(options.jobs.begin(), options.jobs.end(), name) != options.jobs.end();
   };
   const std::vector<Job> jobs = training_jobs(options.sources + "/tests/reference/trajectories.safetensors");
-  std::vector<std::string> names = {"graph", "loading", "memory"};
+  std::vector<std::string> names = {"graph", "loading", "memory", "length"};
   for (const Job& job : jobs) names.push_back(job.name);
   for (const std::string& name : options.jobs) {
     if (std::find(names.begin(), names.end(), name) == names.end()) {
@@ -115,6 +115,14 @@ void run(const Options& options) {
     compare_memory("/proc/self/exe", options.python, options.sources, options.threads);
     fmt::print("\n");
   }
+  if (wanted("length")) {
+    fmt::print("forward and backward pass of an LSTM, 128 units, batch 32:\n");
+    for (const StepTime& time : measure_lengths(options.rounds)) {
+      fmt::print("  {:5} time steps {:9.2f} ms, {:6.1f} us a time step\n", time.steps, time.seconds * 1e3,
+                 time.seconds * 1e6 / static_cast<double>(time.steps));
+    }
+    fmt::print("\n");
+  }
   if (std::none_of(jobs.begin(), jobs.end(), [&](const Job& job) { return wanted(job.name); })) return;
   fmt::print("{} threads; a training step; medians of {} rounds; the ratio is PyTorch's time over ours\n",
              options.threads, options.rounds);
@@ -130,7 +138,8 @@ int main(int argc, char** argv) {
   narae::bench::Options options;
   if (const char* python = std::getenv("NARAE_PYTHON")) options.python = python;
   CLI::App app("Training steps against PyTorch's, in alternating rounds of one run");
-  app.add_option("jobs", options.jobs, "graph, loading, memory, mlp, lenet5, resnet20, resnet18; all without");
+  app.add_option("jobs", options.jobs,
+                 "graph, loading, memory, length, mlp, lenet5, resnet20, resnet18, lstm128, lstm650; all without");
   app.add_option("--rounds", options.rounds, "rounds of each side")->check(CLI::Range(1, 1000));
   app.add_option("--threads", options.threads, "threads of both sides")->check(CLI::Range(1, 1024));
   app.add_option("--peer", options.peer, "answer for a job of `memory`, as bench/pytorch/train_step.py does");

@@ -1,6 +1,6 @@
 """Times PyTorch's training step, in rounds that another program's rounds can alternate with.
 
-    python train_step.py mlp|lenet5|resnet20|resnet18|resnet50|vgg16 [--mode eager|channels_last|compile] [--threads N]
+    python train_step.py mlp|lenet5|resnet20|resnet18|resnet50|vgg16|lstm128|lstm650 [--mode eager|channels_last|compile] [--threads N]
                          [--weights FILE] [--warm-up STEPS]
 
 After a warm-up it prints `ready <loss of the first step>`. Then it answers standard input, line by line:
@@ -10,7 +10,8 @@ After a warm-up it prints `ready <loss of the first step>`. Then it answers stan
 FILE holds float32 weights, named as in the model or `<model>.init.<name>`, and may hold u8 `images` (n, 1, 28, 28) with
 i64 `labels` (n); without them both are drawn from a fixed seed. The default is the file that the tests use. Step s
 trains on rows (64 s + j) mod n, j < 64; pictures are divided by 255 and lie in memory before the clock starts.
-The convolutional networks need no file: their weights and their one batch are worked out by a formula on both sides.
+The convolutional networks and the language models need no file: their weights and their one batch are worked out by a
+formula on both sides.
 """
 
 import argparse
@@ -132,17 +133,46 @@ def made_up(shape: torch.Size, k: int, scale: float) -> Tensor:
     return (scale * (2 * (turn - turn.floor()) - 1)).float().reshape(shape)
 
 
+@torch.no_grad()
+def make_up_weights(model: nn.Module) -> None:
+    for k, (key, parameter) in enumerate(model.named_parameters()):
+        if parameter.dim() > 1:
+            fan_in = parameter.numel() / parameter.shape[0]
+            parameter.copy_(made_up(parameter.shape, k, math.sqrt(6 / fan_in)))
+        elif not key.endswith("weight"):
+            parameter.zero_()
+
+
 def make_convolutional(name: str) -> tuple[nn.Module, Tensor, Tensor]:
     make, batch, side, classes = PICTURES[name]
     model = make()
-    with torch.no_grad():
-        for k, (key, parameter) in enumerate(model.named_parameters()):
-            if parameter.dim() > 1:
-                fan_in = parameter.numel() / parameter.shape[0]
-                parameter.copy_(made_up(parameter.shape, k, math.sqrt(6 / fan_in)))
-            elif not key.endswith("weight"):
-                parameter.zero_()
+    make_up_weights(model)
     return model, made_up(torch.Size([batch, 3, side, side]), 1000, 1.0), torch.arange(batch) % classes
+
+
+class LanguageModel(nn.Module):
+    """Tokens (time, batch) -> logits (time * batch, vocabulary)."""
+
+    def __init__(self, vocabulary: int, units: int, layers: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary, units)
+        self.lstm = nn.LSTM(units, units, layers)
+        self.head = nn.Linear(units, vocabulary)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return self.head(self.lstm(self.embedding(tokens))[0].flatten(0, 1))
+
+
+# vocabulary, units, layers, time steps, batch
+TEXTS = {"lstm128": (65, 128, 1, 64, 32), "lstm650": (10000, 650, 2, 35, 20)}
+
+
+def make_language_model(name: str) -> tuple[nn.Module, Tensor, Tensor]:
+    vocabulary, units, layers, steps, batch = TEXTS[name]
+    model = LanguageModel(vocabulary, units, layers)
+    make_up_weights(model)
+    text = ((made_up(torch.Size([(steps + 1) * batch]), 1000, 0.5) + 0.5) * vocabulary).long()
+    return model, text[: steps * batch].reshape(steps, batch), text[batch:]
 
 
 def load(name: str, path: Path) -> tuple[nn.Module, Tensor, Tensor]:
@@ -160,7 +190,7 @@ def load(name: str, path: Path) -> tuple[nn.Module, Tensor, Tensor]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("model", choices=["mlp", "lenet5", *PICTURES])
+    parser.add_argument("model", choices=["mlp", "lenet5", *PICTURES, *TEXTS])
     parser.add_argument("--mode", choices=["eager", "channels_last", "compile"], default="eager")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--weights", type=Path, default=REFERENCE)
@@ -169,11 +199,19 @@ def main() -> None:
 
     torch.set_num_threads(arguments.threads)
     torch.set_flush_denormal(True)
-    made = arguments.model in PICTURES
-    model, images, labels = make_convolutional(arguments.model) if made else load(arguments.model, arguments.weights)
+    made = arguments.model in PICTURES or arguments.model in TEXTS
+    clip = 5.0 if arguments.model == "lstm650" else None
+    if arguments.model in TEXTS:
+        model, images, labels = make_language_model(arguments.model)
+    elif made:
+        model, images, labels = make_convolutional(arguments.model)
+    else:
+        model, images, labels = load(arguments.model, arguments.weights)
     if arguments.model == "mlp":
         images = images.flatten(1)
         optimiser = torch.optim.SGD(model.parameters(), lr=0.05, fused=True)
+    elif arguments.model == "lstm650":
+        optimiser = torch.optim.SGD(model.parameters(), lr=1.0, fused=True)
     else:
         optimiser = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, fused=True)
     if arguments.mode == "channels_last" and images.dim() == 4:
@@ -201,6 +239,8 @@ def main() -> None:
             optimiser.zero_grad(set_to_none=True)
             loss = loss_of(x, y)
             loss.backward()
+            if clip is not None:
+                nn.utils.clip_grad_norm_(model.parameters(), clip)
             optimiser.step()
             done += 1
         return loss

@@ -6,8 +6,12 @@ namespace narae::plan {
 
 std::span<const Pass> passes() {
   static constexpr std::array list = {
-      Pass{"expand", expand}, Pass{"simplify", simplify}, Pass{"layout", layout},
-      Pass{"fuse", fuse},     Pass{"schedule", schedule},
+      Pass{"repeated rows", repeated_rows},
+      Pass{"expand", expand},
+      Pass{"simplify", simplify},
+      Pass{"layout", layout},
+      Pass{"fuse", fuse},
+      Pass{"schedule", schedule},
   };
   return list;
 }

@@ -16,6 +16,8 @@ struct PlanOptions {
 /// Also empties the plan cache.
 NARAE_API void set_plan_options(const PlanOptions& options);
 
+/// Products with rows that are looked up in a smaller table: with each row of the table once.
+void repeated_rows(Program& program, const PlanOptions& options);
 /// Replaces fused operators that no kernel supports at their types and shapes by their compositions.
 void expand(Program& program, const PlanOptions& options);
 /// Dead code, common subexpressions, transposes folded into products, casts and reshapes that do nothing.

@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "narae/backend/cpu/strided_copy.h"
+#include "narae/backend/cpu/tile_functions.h"
 #include "narae/core/threads.h"
 #include "narae/graph/attributes.h"
 #include "narae/graph/kernel.h"
@@ -72,6 +73,13 @@ Kernel make_take(const KernelRequest& request) {
   });
 }
 
+template <class T>
+TileFunction add_function() {
+  for (const TileEntry& entry : tile_functions())
+    if (entry.op == "add") return sizeof(T) == 4 ? entry.f32 : entry.f64;
+  return nullptr;
+}
+
 // Rows are added in the order of the indices: threads share the columns of a row, not the rows.
 Kernel make_index_add(const KernelRequest& request) {
   const AxisView x(request.inputs[0].shape, axis_of(request));
@@ -81,10 +89,12 @@ Kernel make_index_add(const KernelRequest& request) {
     return for_indices(request.inputs[1].dtype, [&](auto index) -> Kernel {
       using T = decltype(zero);
       using Index = decltype(index);
-      return {.run = [x, n](const KernelArguments& at) {
+      const TileFunction add = add_function<T>();
+      const auto run = [x, n, add](const KernelArguments& at) {
         const std::int64_t copied = x.outer * x.length * x.inner;
         constexpr auto size = static_cast<std::int64_t>(sizeof(T));
-        parallel_for(copied, copy_grain_bytes / size, [&](std::int64_t begin, std::int64_t end) {
+        const bool in_place = at.inputs[0] == at.results[0];
+        parallel_for(in_place ? 0 : copied, copy_grain_bytes / size, [&](std::int64_t begin, std::int64_t end) {
           std::memcpy(at.out<T>(0) + begin, at.in<T>(0) + begin, static_cast<std::size_t>(end - begin) * sizeof(T));
         });
         for (std::int64_t o = 0; o < x.outer; ++o) {
@@ -98,11 +108,12 @@ Kernel make_index_add(const KernelRequest& request) {
               if (row < 0 || row >= x.length) continue;
               T* to = y + row * x.inner;
               const T* from = values + k * x.inner;
-              for (std::int64_t i = begin; i < end; ++i) to[i] += from[i];
+              add(to + begin, from + begin, nullptr, to + begin, static_cast<std::size_t>(end - begin));
             }
           });
         }
-      }};
+      };
+      return {.run = run, .in_place = {0}};
     });
   });
 }

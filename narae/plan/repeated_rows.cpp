@@ -1,0 +1,158 @@
+// Products whose rows are repeated are computed once for each row: a product with rows looked up in a smaller table
+// (characters in a text) is that product with the table, looked up.
+#include <utility>
+#include <vector>
+
+#include "narae/graph/attributes.h"
+#include "narae/graph/leaves.h"
+#include "narae/plan/passes.h"
+
+namespace narae::plan {
+namespace {
+
+// Fewer rows than this part of the lookups are worth it: looking up what the product gives moves memory instead.
+constexpr std::int64_t least_repetition = 2;
+
+// Rows of a matrix `table` at `indices`, as many as a matrix has.
+struct Lookup {
+  int table = -1;
+  int indices = -1;
+};
+
+class RepeatedRows {
+ public:
+  explicit RepeatedRows(Program& program) : from_(program) {}
+
+  void run() {
+    to_.arguments = from_.arguments;
+    to_.values.reserve(from_.values.size());
+    for (Value& value : from_.values) {
+      for (int& input : value.inputs) input = number(input);
+      renumbered_.push_back(place(std::move(value)));
+    }
+    for (const int v : from_.outputs) to_.outputs.push_back(number(v));
+    for (const Store& s : from_.stores) to_.stores.push_back({s.argument, number(s.value)});
+    if (from_.guard >= 0) to_.guard = number(from_.guard);
+    from_ = std::move(to_);
+  }
+
+ private:
+  [[nodiscard]] int number(int old) const { return renumbered_[static_cast<std::size_t>(old)]; }
+  [[nodiscard]] const Shape& shape(int v) const { return to_.at(v).signature.shape; }
+  [[nodiscard]] bool is(int v, std::string_view name) const { return to_.at(v).op->name == name; }
+
+  int place(Value value) {
+    const std::string_view name = value.op->name;
+    if (name == "linear") return place_linear(std::move(value));
+    if (name == "matmul" && value.signature.shape.rank() == 2) return place_product(std::move(value));
+    if (name == "index_add") return place_sum(std::move(value));
+    return append(std::move(value));
+  }
+
+  int append(Value value) {
+    to_.values.push_back(std::move(value));
+    return static_cast<int>(to_.values.size()) - 1;
+  }
+
+  // A value that is written in place of `instead`.
+  int write(const Value& instead, std::string_view op, std::vector<int> inputs, std::vector<std::int64_t> attributes,
+            const Shape& shape) {
+    Value value;
+    value.op = find_op(op);
+    value.signature = {instead.signature.dtype, shape};
+    value.inputs = std::move(inputs);
+    value.attributes = std::move(attributes);
+    value.module = instead.module;
+    value.node = instead.node;
+    return append(std::move(value));
+  }
+
+  [[nodiscard]] static std::vector<std::int64_t> words(const Shape& shape) { return {shape.begin(), shape.end()}; }
+
+  // The lookup behind matrix v; none when its table has about as many rows as it.
+  [[nodiscard]] Lookup lookup_of(int v) const {
+    if (shape(v).rank() != 2) return {};
+    int rows = v;
+    while (is(rows, "reshape")) rows = to_.at(rows).inputs[0];
+    if (!is(rows, "take") || to_.at(rows).attributes[0] != 0) return {};
+    const int table = to_.at(rows).inputs[0];
+    const bool same_rows = shape(table).rank() == 2 && shape(table)[1] == shape(v)[1];
+    if (!same_rows || shape(table)[0] * least_repetition > shape(v)[0]) return {};
+    return {table, to_.at(rows).inputs[1]};
+  }
+
+  // The indices of a lookup along one axis.
+  int flat(const Value& instead, int indices) {
+    if (shape(indices).rank() == 1) return indices;
+    const Shape all{shape(indices).count()};
+    const int v = write(instead, "reshape", {indices}, words(all), all);
+    to_.at(v).signature.dtype = to_.at(indices).signature.dtype;
+    return v;
+  }
+
+  // Zeros of `rows` rows with the rows of v added at the indices.
+  int summed(const Value& instead, int indices, int v, std::int64_t rows) {
+    const Shape sums{rows, shape(v)[1]};
+    const int zero = write(instead, "scalar", {}, {}, {});
+    to_.at(zero).op = &scalar_op;
+    const int zeros = write(instead, "broadcast_to", {zero}, words(sums), sums);
+    return write(instead, "index_add", {zeros, indices, v}, {0}, sums);
+  }
+
+  // The product of the whole table, looked up.
+  int looked_up(const Value& product, const Lookup& lookup) {
+    Value of_table = product;
+    of_table.inputs[0] = lookup.table;
+    of_table.signature.shape.set(0, shape(lookup.table)[0]);
+    const int all = append(std::move(of_table));
+    return write(product, "take", {all, flat(product, lookup.indices)}, {0}, product.signature.shape);
+  }
+
+  int place_linear(Value value) {
+    const Lookup lookup = lookup_of(value.inputs[0]);
+    return lookup.table < 0 ? append(std::move(value)) : looked_up(value, lookup);
+  }
+
+  // (rows) w, and a^T (rows): the gradient of w, for which the rows of a that meet the same row are added up first.
+  int place_product(Value value) {
+    const auto words = attributes_as<MatmulAttributes>(value.attributes);
+    if (words.transpose_a == 0) {
+      const Lookup lookup = lookup_of(value.inputs[0]);
+      return lookup.table < 0 ? append(std::move(value)) : looked_up(value, lookup);
+    }
+    const Lookup lookup = lookup_of(value.inputs[1]);
+    if (words.transpose_b != 0 || lookup.table < 0) return append(std::move(value));
+    const int indices = flat(value, lookup.indices);
+    value.inputs = {summed(value, indices, value.inputs[0], shape(lookup.table)[0]), lookup.table};
+    return append(std::move(value));
+  }
+
+  // table + (a w at the indices): the gradient of the table, for which rows of a are added up before the product.
+  int place_sum(Value value) {
+    int product = value.inputs[2];
+    while (is(product, "reshape")) product = to_.at(product).inputs[0];
+    const Shape& table = value.signature.shape;
+    const bool fits = value.attributes[0] == 0 && table.rank() == 2 && is(product, "matmul") &&
+                      shape(product).rank() == 2 && shape(product)[1] == table[1] &&
+                      table[0] * least_repetition <= shape(product)[0] &&
+                      attributes_as<MatmulAttributes>(to_.at(product).attributes).transpose_a == 0;
+    if (!fits) return append(std::move(value));
+    const std::vector<int> factors = to_.at(product).inputs;
+    const std::vector<std::int64_t> words = to_.at(product).attributes;
+    const int sums = summed(value, value.inputs[1], factors[0], table[0]);
+    const int added = write(value, "matmul", {sums, factors[1]}, words, table);
+    return write(value, "add", {value.inputs[0], added}, {}, table);
+  }
+
+  Program& from_;
+  Program to_;
+  std::vector<int> renumbered_;
+};
+
+}  // namespace
+
+void repeated_rows(Program& program, const PlanOptions&) {
+  RepeatedRows(program).run();
+}
+
+}  // namespace narae::plan
