@@ -13,6 +13,7 @@
 #include "narae/data/image.h"
 #include "narae/draw/pictures.h"
 #include "narae/train/evaluate.h"
+#include "narae/train/task.h"
 #include "narae/train/task_data.h"
 #include "narae/train/trained_model.h"
 #include "narae/train/weights.h"
@@ -53,6 +54,8 @@ struct Report {
   std::int64_t top = 0;      // 0: not told
   double top_share = 0;      // answers among the `top` likeliest
 
+  [[nodiscard]] const Task& task() const { return task_of(judged.front().recipe.task); }
+  [[nodiscard]] bool has_classes() const { return task().answers == Answers::sample_classes; }
   [[nodiscard]] const std::vector<std::string>& classes() const { return judged.front().model.config.classes; }
   [[nodiscard]] std::string runs() const {
     std::string text;
@@ -102,6 +105,14 @@ Report judge(const Arguments& arguments) {
     if (arguments.strict) next.recipe.data.strict = true;
     next.model = load_trained(next.run, report.weights);
     if (!report.judged.empty()) require_alike(report.judged.front(), next, report.split);
+    if (!report.judged.empty() && !report.has_classes()) {
+      throw UsageError(
+          "the answers of several runs can be averaged where they are classes of samples, not in the task " +
+          next.recipe.task);
+    }
+    if (arguments.top > 0 && task_of(next.recipe.task).answers != Answers::sample_classes) {
+      throw UsageError("--top: the task " + next.recipe.task + " has no classes of samples");
+    }
     report.judged.push_back(std::move(next));
   }
   const Recipe& recipe = report.judged.front().recipe;
@@ -122,6 +133,7 @@ Report judge(const Arguments& arguments) {
     report.evaluation = evaluate(members);
   }
   if (dataset.files) report.skipped = dataset.files->skipped.count();
+  if (!report.has_classes()) return report;
   if (report.top == 0 && report.evaluation.scores.top5) report.top = usual_top;
   if (report.top > 0) report.top_share = top_accuracy(report.evaluation, report.top);
   return report;
@@ -153,9 +165,10 @@ Json to_json(const Report& report) {
   json["split"] = name_of(report.split);
   json["samples"] = scores.samples;
   json["skipped"] = report.skipped;
-  json["accuracy"] = scores.accuracy;
+  json[std::string(report.task().metric.column)] = metric_of(report.task(), scores);
   if (report.top > 0) json["top" + std::to_string(report.top)] = report.top_share;
   json["loss"] = scores.loss;
+  if (!report.has_classes()) return json;
   const std::vector<ClassScores> of_classes = class_scores(report.evaluation.confusion);
   // The share of each class's samples that were recognised; null for a class without samples.
   json["recall"] = Json::object();
@@ -178,16 +191,18 @@ std::vector<std::string> class_row(const std::string& name, const ClassScores& s
 
 std::string to_text(const Report& report) {
   const Scores& scores = report.evaluation.scores;
-  std::string text = fmt::format("{}  accuracy {:.2f} %", report.runs(), 100 * scores.accuracy);
+  std::string text = fmt::format("{}  {}", report.runs(), metric_text(report.task(), scores));
   if (report.top > 0) {
     text += fmt::format("  top {} {:.2f} %", report.top, 100 * report.top_share);
   }
-  text += fmt::format("  loss {}  ({} {} samples of {}, {} weights)\n", loss_text(scores.loss), scores.samples,
-                      name_of(report.split), report.judged.front().recipe.data.name, report.weights);
+  text += fmt::format("  loss {}  ({} {} {} of {}, {} weights)\n", loss_text(scores.loss), scores.samples,
+                      name_of(report.split), report.task().answers == Answers::next_tokens ? "tokens" : "samples",
+                      report.judged.front().recipe.data.name, report.weights);
   if (report.skipped > 0) {
     text +=
         fmt::format("{} files are no sound pictures and were left out (--strict names the first)\n", report.skipped);
   }
+  if (!report.has_classes()) return text;
   const std::vector<ClassScores> of_classes = class_scores(report.evaluation.confusion);
   if (of_classes.size() > most_listed_classes) {
     return text + fmt::format("{} classes: --json lists how each fares\n", of_classes.size());
@@ -204,6 +219,9 @@ void run_eval(const Arguments& arguments) {
   }
   const Report report = judge(arguments);
   if (!arguments.save.empty()) {
+    if (!report.has_classes()) {
+      throw UsageError("--save: the task " + std::string(report.task().name) + " has no confusion matrix to be drawn");
+    }
     const std::string title = report.runs() + " on " + report.judged.front().recipe.data.name;
     write_png(arguments.save, draw::confusion_matrix(report.evaluation.confusion, report.classes(), title));
   }

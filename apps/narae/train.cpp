@@ -17,6 +17,7 @@
 #include "narae/data/catalog.h"
 #include "narae/train/range_test.h"
 #include "narae/train/run_folder.h"
+#include "narae/train/task.h"
 #include "narae/train/trainer.h"
 
 namespace narae::cli {
@@ -169,8 +170,9 @@ Recipe recipe_of(const Request& request, const std::optional<fs::path>& run) {
   return recipe;
 }
 
-Json scores_json(const Scores& scores) {
-  Json json = {{"accuracy", scores.accuracy}, {"loss", scores.loss}, {"samples", scores.samples}};
+Json scores_json(const Task& task, const Scores& scores) {
+  Json json = {
+      {std::string(task.metric.column), metric_of(task, scores)}, {"loss", scores.loss}, {"samples", scores.samples}};
   if (scores.top5) json["top5"] = *scores.top5;
   return json;
 }
@@ -184,10 +186,11 @@ Json result_json(const Recipe& recipe, const TrainResult& result) {
   json["interrupted"] = result.interrupted;
   json["stopped_early"] = result.stopped_early;
   json["judged"] = result.judged;
-  json["last"] = scores_json(result.last);
-  json["best"] = scores_json(result.best.scores);
+  const Task& task = task_of(result.task);
+  json["last"] = scores_json(task, result.last);
+  json["best"] = scores_json(task, result.best.scores);
   json["best"]["epoch"] = result.best.epoch;
-  if (result.test) json["test"] = scores_json(*result.test);
+  if (result.test) json["test"] = scores_json(task, *result.test);
   json["weights"] = result.weights;
   json["seconds"] = result.seconds;
   return json;

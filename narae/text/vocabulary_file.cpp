@@ -63,7 +63,8 @@ void check_tokens(const Tokenizer& tokenizer) {
     if (words && words_of(token, WordRule::blanks) != std::vector{token}) {
       throw Error("token " + std::to_string(i) + " '" + token + "' holds a blank");
     }
-    if (!words && count_characters(token) != 1) {
+    const bool names_a_class = token.size() > 2 && token.front() == '<' && token.back() == '>';
+    if (!words && !names_a_class && count_characters(token) != 1) {
       throw Error("token " + std::to_string(i) + " '" + token + "' is not one character");
     }
   }

@@ -47,9 +47,12 @@ std::vector<std::int64_t> likeliest(std::span<const float> logits, std::int64_t 
   return order;
 }
 
-// The classes whose tokens a vocabulary holds: those in angle brackets that mean nothing else.
-std::vector<std::string> classes_of(const text::Vocabulary& vocabulary) {
+// The classes whose tokens a vocabulary of single texts holds: those in angle brackets that mean nothing else. A running
+// text may have such words of its own.
+std::vector<std::string> classes_of(const text::Tokenizer& tokenizer) {
+  const text::Vocabulary& vocabulary = tokenizer.vocabulary;
   std::vector<std::string> names;
+  if (tokenizer.rule.line_ends || !vocabulary.find(text::Special::end)) return names;
   for (std::int64_t id = 0; id < vocabulary.size(); ++id) {
     const std::string& token = vocabulary.token(id);
     if (token.size() > 2 && token.front() == '<' && token.back() == '>' && !vocabulary.is_special(id)) {
@@ -107,7 +110,7 @@ TextGenerator::TextGenerator(const TrainedModel& model, const Prompt& prompt, co
   const auto end = vocabulary.find(text::Special::end);
   if (tokenizer.rule.line_ends && !tokens.empty() && !prompt.text.ends_with('\n')) tokens.pop_back();
   at_word_start_ = tokens.empty() || prompt.text.ends_with('\n');
-  const std::vector<std::string> classes = classes_of(vocabulary);
+  const std::vector<std::string> classes = classes_of(tokenizer);
   if (!classes.empty()) {
     const std::string name = prompt.of_class.empty() ? classes[random_.below(classes.size())] : prompt.of_class;
     tokens.insert(tokens.begin(), class_id(vocabulary, name, classes));
@@ -134,7 +137,7 @@ void TextGenerator::read(std::span<const std::int64_t> tokens) {
   const Array values = last.array();
   logits_.assign(values.values<float>().begin(), values.values<float>().end());
   state_ = std::move(output.state);
-  for (const std::string& name : classes_of(model_.tokenizer->vocabulary)) {
+  for (const std::string& name : classes_of(*model_.tokenizer)) {
     logits_[static_cast<std::size_t>(model_.tokenizer->vocabulary.id(text::class_token(name)))] =
         -std::numeric_limits<float>::infinity();
   }
