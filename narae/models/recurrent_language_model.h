@@ -27,7 +27,7 @@ struct RecurrentLanguageModelOptions {
 class NARAE_API RecurrentLanguageModel : public nn::SequenceModule {
  public:
   /// Throws UsageError for tied weights of two widths.
-  RecurrentLanguageModel(std::int64_t vocabulary, const RecurrentLanguageModelOptions& options = {});
+  explicit RecurrentLanguageModel(std::int64_t vocabulary, const RecurrentLanguageModelOptions& options = {});
   [[nodiscard]] nn::SequenceOutput run(const nn::SequenceInput& input) const override;
 
  private:

@@ -66,7 +66,7 @@ Array predict_texts(const TrainedModel& model, std::span<const std::string> text
   const NoGrad no_grad;
   Array result = Array::empty(DType::f32, {std::ssize(texts), model.config.model.num_classes});
   for (std::size_t i = 0; i < texts.size(); ++i) {
-    text::TokenIds ids = model.tokenizer->encode(texts[i]);
+    const text::TokenIds ids = model.tokenizer->encode(texts[i]);
     const auto length = std::ssize(ids);
     if (length == 0) throw Error("there is no text in '" + texts[i].substr(0, 40) + "'");
     Array tokens = Array::zeros(DType::i64, {1, bucket_length(length, length + 64)});
@@ -75,7 +75,7 @@ Array predict_texts(const TrainedModel& model, std::span<const std::string> text
     lengths.mutable_values<std::int64_t>()[0] = length;
     const Array row = probabilities_of((*network)({.x = tokens, .lengths = lengths}).logits.array());
     const auto values = row.values<float>();
-    std::copy(values.begin(), values.end(), result.mutable_values<float>().begin() + std::ssize(values) * i);
+    std::copy(values.begin(), values.end(), result.mutable_values<float>().subspan(i * values.size()).begin());
   }
   return result;
 }
