@@ -48,6 +48,9 @@ class BatchMaker {
                    Normalizer(image().dtype, image().shape, statistics(dataset.mean), statistics(dataset.stddev)),
                    options.seed) {
     if (dataset.lengths) check_lengths();
+    if (numbers_ && options.augment.mixes()) {
+      throw Error("loader: mixup and cutmix mix pictures, but dataset " + dataset.name + " holds numbers of tokens");
+    }
     if (options.augment.mixes() && (is_floating(label().dtype) || label().shape.rank() != 0 || classes() == 0)) {
       throw Error("loader: mixup and cutmix mix classes, but labels of dataset " + dataset.name + " are " +
                   std::string(name_of(label().dtype)) + " " + to_string(label().shape) + " of " +

@@ -1,4 +1,6 @@
 // Tagged sentences in files of one word a line.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
@@ -97,8 +99,8 @@ std::vector<TaggedSentence> with_numbers(const std::vector<RawSentence>& sentenc
     for (const auto& [word, tag] : sentence.words) {
       const auto found = std::lower_bound(tags.begin(), tags.end(), tag);
       if (found == tags.end() || *found != tag) {
-        throw Error(file.string() + ":" + std::to_string(sentence.line + tagged.words.size()) +
-                    ": no training word has the tag '" + tag + "' of '" + word + "'");
+        const std::size_t line = sentence.line + tagged.words.size();
+        throw Error(fmt::format("{}:{}: no training word has the tag '{}' of '{}'", file.string(), line, tag, word));
       }
       tagged.words.push_back(word);
       tagged.tags.push_back(found - tags.begin());

@@ -4,7 +4,6 @@
 #include <array>
 #include <charconv>
 #include <cmath>
-#include <filesystem>
 #include <map>
 #include <set>
 #include <string_view>
@@ -16,7 +15,6 @@
 namespace narae {
 namespace {
 
-namespace fs = std::filesystem;
 using detail::TextRow;
 using detail::TextSource;
 using Names = std::vector<std::string>;

@@ -18,10 +18,8 @@ bool is_ascii(std::string_view text) {
 
 // Bytes of the character at the front; 0 when there is no valid one.
 std::size_t next(std::string_view text, std::int32_t& character) {
-  if (static_cast<unsigned char>(text.front()) < 0x80) {
-    character = text.front();
-    return 1;
-  }
+  character = static_cast<unsigned char>(text.front());
+  if (character < 0x80) return 1;
   const auto* bytes = reinterpret_cast<const utf8proc_uint8_t*>(text.data());
   const auto size = static_cast<utf8proc_ssize_t>(std::min<std::size_t>(text.size(), 4));
   const utf8proc_ssize_t taken = utf8proc_iterate(bytes, size, &character);

@@ -1,5 +1,7 @@
 #include "narae/text/vocabulary.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <limits>
@@ -47,7 +49,7 @@ Vocabulary::Vocabulary(std::vector<std::string> tokens) : tokens_(std::move(toke
     if (find_invalid_utf8(token) != std::string::npos) throw Error("vocabulary: token " + number + " is not UTF-8");
     const auto [earlier, fresh] = ids_.emplace(token, static_cast<std::int32_t>(i));
     if (!fresh) {
-      throw Error("vocabulary: '" + token + "' is token " + std::to_string(earlier->second) + " and token " + number);
+      throw Error(fmt::format("vocabulary: '{}' is token {} and token {}", token, earlier->second, i));
     }
   }
   if (const auto padding = find(Special::padding); padding && *padding != 0) {

@@ -239,6 +239,11 @@ TEST(LoaderOfSequences, RefusesWhatDoesNotFit) {
   EXPECT_TRUE(contains(message(two, {1, 5}), "a length of 5; samples have 1 to 4"));
   EXPECT_TRUE(contains(message(two, {0, 2}), "a length of 0"));
   EXPECT_TRUE(contains(message(two, {1, 2}, {.augment = {.flip = 0.5F}}), "not augmented"));
+  const Dataset tokens = encoded_train(counted_texts(5)).data;
+  EXPECT_TRUE(contains(message(tokens, *tokens.lengths, {.augment = {.mixup = 1}}), "not augmented"));
+  const Dataset windows = language_windows("w", counting(9), 1, 2);
+  EXPECT_TRUE(contains(error_of([&] { Loader loader(windows, {.augment = {.mixup = 1}}); }), "numbers of tokens"));
+  EXPECT_THROW(Loader(windows, {.augment = {.flip = 0.5F}}), Error);
   Dataset normalised = two;
   normalised.mean = {1, 2, 3, 4};
   normalised.stddev = {1, 1, 1, 1};
