@@ -108,6 +108,9 @@ std::vector<std::string> places_of(const std::string& name) {
   std::vector<std::string> names{name};
   for (const Alias& alias : aliases)
     if (alias.name == name) names.emplace_back(alias.place);
+  if (is_bare_name(name)) {
+    for (const char* ending : {".csv", ".csv.gz"}) names.push_back("time-series/" + name + ending);
+  }
   std::vector<fs::path> candidates;
   if (fs::path(name).is_relative() && !name.empty() && name != "." && name != "..") {
     for (const fs::path& root : roots())
@@ -267,7 +270,8 @@ std::string lasting_dataset_name(const std::string& name) {
   const bool named = is_bare_name(name) && root != nullptr && *root != '\0' && is_folder(fs::path(root) / name);
   if (named) return name;
   for (const fs::path& path : {is_bare_name(name) ? fs::path("data") / name : fs::path(), fs::path(name)}) {
-    if (!path.empty() && is_folder(path)) return fs::absolute(path).lexically_normal().string();
+    if (std::error_code ignored; !path.empty() && fs::exists(path, ignored))
+      return fs::absolute(path).lexically_normal().string();
   }
   return name;
 }
