@@ -57,15 +57,19 @@ struct Batch {
 
 Batch adding_batch(const Arguments& arguments) {
   const Dataset data = synth_adding(Split::train, arguments.batch, arguments.steps, arguments.seed);
-  return {read_field(data, "sequence", 0, arguments.batch), read_field(data, "target", 0, arguments.batch)};
+  return {cast(read_field(data, "sequence", 0, arguments.batch), DType::f64),
+          cast(read_field(data, "target", 0, arguments.batch), DType::f64)};
 }
 
 // |dL/d(state after step t)| for each t, over the whole batch, in a network as it is built, with the squared error of
-// one number that is read from its last state.
+// one number that is read from its last state. In float64: squares of what is left after many steps would be zero in
+// float32.
 std::vector<double> gradient_norms(const Network& network, const Batch& batch, const Arguments& arguments) {
   manual_seed(arguments.seed);
-  const nn::Recurrent layer = nn::make_recurrent(network.kind, 2, arguments.hidden, network.options);
-  const nn::Linear head(arguments.hidden, 1);
+  nn::RecurrentOptions options = network.options;
+  options.dtype = DType::f64;
+  const nn::Recurrent layer = nn::make_recurrent(network.kind, 2, arguments.hidden, options);
+  const nn::Linear head(arguments.hidden, 1, {.dtype = DType::f64});
   std::vector<Tensor> states;
   nn::RecurrentState state;
   for (std::int64_t t = 0; t < arguments.steps; ++t) {
