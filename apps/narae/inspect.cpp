@@ -24,9 +24,11 @@ void write_inspection(const InspectionFiles& files, const Array& picture, const 
 
 void add_inspect(CLI::App& app) {
   CLI::App* command =
-      app.add_subcommand("inspect", "Look inside: a picture, and the numbers behind it in a .npz file beside it");
+      app.add_subcommand("inspect", "Look inside: a picture, and the numbers behind it in a file beside it");
   command->require_subcommand(1);
   add_inspect_filters(*command);
+  add_inspect_bptt(*command);
+  add_inspect_gradients(*command);
 }
 
 }  // namespace narae::cli

@@ -11,6 +11,8 @@ namespace narae::cli {
 // `narae inspect WHAT`: each adds one WHAT with its flags to the command `inspect`, in a file of its own
 // (inspect_WHAT.cpp).
 void add_inspect_filters(CLI::App& inspect);
+void add_inspect_bptt(CLI::App& inspect);
+void add_inspect_gradients(CLI::App& inspect);
 
 /// Where an inspection leaves its picture and the numbers behind it.
 struct InspectionFiles {

@@ -1,7 +1,7 @@
 """Times PyTorch's training step, in rounds that another program's rounds can alternate with.
 
-    python train_step.py mlp|lenet5|resnet20|resnet18|resnet50|vgg16|lstm128|lstm650 [--mode eager|channels_last|compile] [--threads N]
-                         [--weights FILE] [--warm-up STEPS]
+    python train_step.py mlp|lenet5|resnet20|resnet18|resnet50|vgg16|lstm128|lstm650
+                         [--mode eager|channels_last|compile] [--threads N] [--weights FILE] [--warm-up STEPS]
 
 After a warm-up it prints `ready <loss of the first step>`. Then it answers standard input, line by line:
 `run N` makes N steps and prints the seconds per step; `memory` prints the bytes that the process occupied at its peak;

@@ -2,6 +2,7 @@
 
 // Modules, layers, initialisers and losses.
 #include "narae/nn/activation.h"
+#include "narae/nn/bptt.h"
 #include "narae/nn/conv.h"
 #include "narae/nn/dropout.h"
 #include "narae/nn/embedding.h"

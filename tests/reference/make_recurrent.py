@@ -149,7 +149,8 @@ def layer_case(kind: str, layers=1, bidirectional=False, bias="two", projection=
 
 
 def layers() -> None:
-    for kind, nonlinearity in (("rnn", "tanh"), ("rnn", "relu"), ("lstm", "tanh"), ("gru", "tanh"), ("gru_before", "tanh")):
+    kinds = [("rnn", "tanh"), ("rnn", "relu"), ("lstm", "tanh"), ("gru", "tanh"), ("gru_before", "tanh")]
+    for kind, nonlinearity in kinds:
         for count in (1, 2):
             for bidirectional in (False, True):
                 for packed in (False, True):

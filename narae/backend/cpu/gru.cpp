@@ -48,6 +48,15 @@ Kernel forward(const Sequences& all, const RecurrentAttributes& a, std::int64_t 
     };
     const RecurrentPhase phase{
         *panels, packed, [&](std::int64_t k) { return all.before(k, 0, static_cast<const T*>(h), h0, units); },
+        [&](std::int64_t k, std::int64_t panel, std::int64_t first, std::int64_t rows) {
+          for (std::int64_t n = first; n < first + rows; ++n) {
+            const std::int64_t t = all.time(k);
+            const std::int64_t unit = panels->first_unit(panel);
+            fetch_to_read(at.in<T>(in.p) + all.row(t, n, 3 * units) + unit, 3, units);
+            fetch_to_write(at.out<T>(1) + all.row(t, n, 4 * units) + unit, 4, units);
+            fetch_to_write(h + all.row(t, n, units) + unit);
+          }
+        },
         [&](std::int64_t k, std::int64_t panel, std::int64_t first, std::int64_t rows, const T* tile) {
           for (std::int64_t n = first; n < first + rows; ++n, tile += panels->columns())
             sequence(k, n, panels->first_unit(panel), panels->units_of(panel), tile);
@@ -98,6 +107,19 @@ Kernel backward(const Sequences& all, const RecurrentAttributes& a, std::int64_t
         *panels, packed,
         [&](std::int64_t k) -> const T* {
           return k == 0 ? nullptr : dproduct + all.row(all.time(all.steps - k), 0, 3 * units);
+        },
+        [&](std::int64_t k, std::int64_t panel, std::int64_t first, std::int64_t rows) {
+          if (k == all.steps) return;
+          const std::int64_t t = all.time(all.steps - 1 - k);
+          for (std::int64_t n = first; n < first + rows; ++n) {
+            for (std::int64_t u = 0; u < panels->units_of(panel); u += 64 / std::int64_t{sizeof(T)}) {
+              const std::int64_t unit = panels->first_unit(panel) + u;
+              fetch_to_read(at.in<T>(in.gates) + all.row(t, n, 4 * units) + unit, 4, units);
+              fetch_to_read(at.in<T>(in.dh) + all.row(t, n, units) + unit);
+              fetch_to_write(at.out<T>(0) + all.row(t, n, 3 * units) + unit, 3, units);
+              fetch_to_write(dproduct + all.row(t, n, 3 * units) + unit, 3, units);
+            }
+          }
         },
         [&](std::int64_t k, std::int64_t panel, std::int64_t first, std::int64_t rows, const T* tile) {
           for (std::int64_t n = first; n < first + rows; ++n, tile += panels->columns())

@@ -22,6 +22,17 @@ struct Forward {
     return all.before(k, n, static_cast<const T*>(at.out<T>(0)), at.in<T>(in.h0), outputs);
   }
 
+  // What cells() reads and writes.
+  void fetch(std::int64_t k, std::int64_t n, std::int64_t unit) const {
+    const std::int64_t t = all.time(k);
+    const std::int64_t gate_row = all.row(t, n, 4 * units) + unit;
+    const std::int64_t cell_row = all.row(t, n, units) + unit;
+    fetch_to_read(at.in<T>(in.p) + gate_row, 4, units);
+    fetch_to_write(at.out<T>(2) + gate_row, 4, units);
+    fetch_to_write(at.out<T>(1) + cell_row);
+    if (m == nullptr) fetch_to_write(at.out<T>(0) + cell_row);
+  }
+
   // The gates of sequence n in step k, for `count` units from `unit` on.
   void cells(std::int64_t k, std::int64_t n, std::int64_t unit, std::int64_t count, const T* product,
              std::int64_t product_pitch) const {
@@ -84,6 +95,9 @@ Kernel forward(const Sequences& all, const RecurrentAttributes& a, std::int64_t 
     gates->pack(at.in<T>(in.w_hh), space.packed(at, 0));
     const RecurrentPhase cells{
         *gates, space.packed(at, 0), [&](std::int64_t k) { return step.h_before(k, 0); },
+        [&](std::int64_t k, std::int64_t panel, std::int64_t first, std::int64_t rows) {
+          for (std::int64_t n = first; n < first + rows; ++n) step.fetch(k, n, gates->first_unit(panel));
+        },
         [&](std::int64_t k, std::int64_t panel, std::int64_t first, std::int64_t rows, const T* tile) {
           for (std::int64_t n = first; n < first + rows; ++n, tile += gates->columns())
             step.cells(k, n, gates->first_unit(panel), gates->units_of(panel), tile, gates->width());
@@ -94,7 +108,7 @@ Kernel forward(const Sequences& all, const RecurrentAttributes& a, std::int64_t 
     }
     projection->pack(at.in<T>(in.w_hr), space.packed(at, 1));
     const RecurrentPhase outputs_of_cells{
-        *projection, space.packed(at, 1), [&](std::int64_t) -> const T* { return m; },
+        *projection, space.packed(at, 1), [&](std::int64_t) -> const T* { return m; }, PrepareNothing{},
         [&](std::int64_t k, std::int64_t panel, std::int64_t first, std::int64_t rows, const T* tile) {
           for (std::int64_t n = first; n < first + rows; ++n, tile += projection->columns())
             step.project(k, n, projection->first_unit(panel), projection->units_of(panel), tile);
@@ -139,6 +153,18 @@ struct Backward {
   void pass_outputs(std::int64_t t, std::int64_t n, std::int64_t unit, std::int64_t count, const T* product) const {
     T* back = at.out<T>(1) + n * outputs + unit;
     gates.add(count, product, at.in<T>(in.dh) + all.row(t, n, outputs) + unit, back, back);
+  }
+
+  // What cells() reads and writes.
+  void fetch(std::int64_t k, std::int64_t n, std::int64_t unit) const {
+    if (k == all.steps) return;
+    const std::int64_t gate_row = all.row(time(k), n, 4 * units) + unit;
+    const std::int64_t cell_row = all.row(time(k), n, units) + unit;
+    fetch_to_read(at.in<T>(in.gates) + gate_row, 4, units);
+    fetch_to_write(at.out<T>(0) + gate_row, 4, units);
+    fetch_to_read(at.in<T>(in.c) + cell_row);
+    if (in.w_hr < 0) fetch_to_read(at.in<T>(in.dh) + cell_row);
+    if (in.dc >= 0) fetch_to_read(at.in<T>(in.dc) + cell_row);
   }
 
   // The gates of sequence n; `product` is the cotangent of o tanh(c), less dh and what was handed back when `with_dh`.
@@ -211,8 +237,16 @@ Kernel backward(const Sequences& all, const RecurrentAttributes& a, std::int64_t
     std::fill_n(at.out<T>(2), all.batch * units, T{});
     recurrent->pack(at.in<T>(in.w_hh), space.packed(at, 0));
     const auto phase = [&](const Panels<T>& panels, std::size_t product, const auto& left, const auto& of_sequence) {
+      // Panels of outputs are panels of cells unless there is a projection, whose own panels are those of the cells.
+      const bool of_cells = !projected || product == 1;
       return RecurrentPhase{
           panels, space.packed(at, product), left,
+          [&, of_cells](std::int64_t k, std::int64_t panel, std::int64_t first, std::int64_t rows) {
+            if (!of_cells) return;
+            for (std::int64_t n = first; n < first + rows; ++n)
+              for (std::int64_t u = 0; u < panels.units_of(panel); u += 64 / std::int64_t{sizeof(T)})
+                step.fetch(k, n, panels.first_unit(panel) + u);
+          },
           [&](std::int64_t k, std::int64_t panel, std::int64_t first, std::int64_t rows, const T* tile) {
             for (std::int64_t n = first; n < first + rows; ++n, tile += panels.columns())
               of_sequence(k, n, panels.first_unit(panel), panels.units_of(panel), tile);

@@ -90,12 +90,14 @@ struct RecurrentSchedule {
 };
 
 /// One product of a step and what is done with it: left(k) is the left operand in step k, null for zeros;
-/// finish(k, panel, first, rows, tile) takes the products of some sequences.
-template <class T, class Left, class Finish>
+/// finish(k, panel, first, rows, tile) takes the products of some sequences. prepare(k, panel, first, rows) is called
+/// before that product: what finish reads and writes can be fetched into the cache meanwhile.
+template <class T, class Left, class Prepare, class Finish>
 struct RecurrentPhase {
   const Panels<T>& panels;
   const T* packed;
   Left left;
+  Prepare prepare;
   Finish finish;
 
   // Panels [begin, end) for sequences [first, last).
@@ -104,6 +106,7 @@ struct RecurrentPhase {
     for (std::int64_t panel = begin; panel < end; ++panel) {
       for (std::int64_t row = first; row < last; row += recurrent_rows) {
         const std::int64_t rows = std::min(recurrent_rows, last - row);
+        prepare(k, panel, row, rows);
         panels.multiply(operand, row, rows, panel, packed, tile);
         finish(k, panel, row, rows, static_cast<const T*>(tile));
       }
@@ -120,10 +123,25 @@ struct RecurrentPhase {
         schedule.threads);
   }
 };
-template <class T, class Left, class Finish>
-RecurrentPhase(const Panels<T>&, const T*, Left, Finish) -> RecurrentPhase<T, Left, Finish>;
-template <class T, class Left, class Finish>
-RecurrentPhase(const Panels<T>&, T*, Left, Finish) -> RecurrentPhase<T, Left, Finish>;
+template <class T, class Left, class Prepare, class Finish>
+RecurrentPhase(const Panels<T>&, const T*, Left, Prepare, Finish) -> RecurrentPhase<T, Left, Prepare, Finish>;
+template <class T, class Left, class Prepare, class Finish>
+RecurrentPhase(const Panels<T>&, T*, Left, Prepare, Finish) -> RecurrentPhase<T, Left, Prepare, Finish>;
+
+/// Nothing to fetch.
+struct PrepareNothing {
+  void operator()(std::int64_t, std::int64_t, std::int64_t, std::int64_t) const {}
+};
+
+/// Fetches the line at p, and those of further gates `pitch` numbers apart, to be read or written.
+template <class T>
+void fetch_to_read(const T* p, std::int64_t gates = 1, std::int64_t pitch = 0) {
+  for (std::int64_t gate = 0; gate < gates; ++gate) __builtin_prefetch(p + gate * pitch, 0);
+}
+template <class T>
+void fetch_to_write(const T* p, std::int64_t gates = 1, std::int64_t pitch = 0) {
+  for (std::int64_t gate = 0; gate < gates; ++gate) __builtin_prefetch(p + gate * pitch, 1);
+}
 
 /// Runs the phases one after the other in steps 0, ..., steps - 1. `tiles`: a tile of `tile` numbers a thread.
 template <class T, class... Phases>

@@ -40,7 +40,7 @@ Kernel forward(const Sequences& all, const RecurrentAttributes& a, std::int64_t 
       }
     };
     run_recurrent(space.schedule, all.steps, space.tiles(at), space.tile,
-                  RecurrentPhase{*panels, packed, left, finish});
+                  RecurrentPhase{*panels, packed, left, PrepareNothing{}, finish});
   };
   return space.kernel(run, all.steps);
 }
@@ -95,7 +95,7 @@ Kernel backward(const Sequences& all, const RecurrentAttributes& a, std::int64_t
       }
     };
     run_recurrent(space.schedule, all.steps + 1, space.tiles(at), space.tile,
-                  RecurrentPhase{*panels, packed, left, finish});
+                  RecurrentPhase{*panels, packed, left, PrepareNothing{}, finish});
   };
   return space.kernel(run, all.steps);
 }
