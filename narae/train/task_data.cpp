@@ -161,7 +161,9 @@ Loader evaluation_loader(const models::ModelConfig& config, Dataset dataset, std
     throw Error("dataset '" + dataset.name + "' has " + std::to_string(dataset.classes.size()) +
                 " classes, but the network tells " + std::to_string(config.model.num_classes) + " apart");
   }
-  if (dataset.files && dataset.classes != config.classes) {
+  // Numbered sets of pictures have classes by their numbers; those of folders and texts have names.
+  const bool by_name = dataset.files != nullptr || dataset.vocabulary > 0;
+  if (by_name && dataset.classes != config.classes) {
     throw Error("dataset '" + dataset.name + "' has the classes " + listed(dataset.classes) +
                 ", but the network tells apart " + listed(config.classes));
   }
