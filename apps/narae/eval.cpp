@@ -205,8 +205,8 @@ std::string to_text(const Report& report) {
     text += fmt::format("  top {} {:.2f} %", report.top, 100 * report.top_share);
   }
   text += fmt::format("  loss {}  ({} {} {} of {}, {} weights)\n", loss_text(scores.loss), scores.samples,
-                      name_of(report.split), report.task().answers == Answers::next_tokens ? "tokens" : "samples",
-                      report.judged.front().recipe.data.name, report.weights);
+                      name_of(report.split), unit_of(report.task()), report.judged.front().recipe.data.name,
+                      report.weights);
   if (report.skipped > 0) {
     text +=
         fmt::format("{} files are no sound pictures and were left out (--strict names the first)\n", report.skipped);

@@ -140,20 +140,20 @@ def values_of(model: nn.Module, inputs: dict[str, Tensor], dtype) -> dict[str, T
     return values | {f"grad.{name}": gradient for name, gradient in zip(names, gradients)}
 
 
-def case(name: str, model: nn.Module, inputs: dict[str, Tensor], classes: int, **description) -> None:
-    model.double()
+def case(name: str, network: nn.Module, inputs: dict[str, Tensor], classes: int, **description) -> None:
+    network.double()
     with torch.no_grad():
-        for parameter in model.parameters():  # float32 values, so that both types begin with the same
+        for parameter in network.parameters():  # float32 values, so that both types begin with the same
             parameter.copy_(normal(*parameter.shape, scale=0.5).float())
     inputs = {k: v.float().double() if v.is_floating_point() else v for k, v in inputs.items()}
-    store(name, "param", {key: value.float() for key, value in model.state_dict().items()})
+    store(name, "param", {key: value.float() for key, value in network.state_dict().items()})
     store(name, "in", inputs)
-    wide = values_of(model, inputs, torch.float64)
+    wide = values_of(network, inputs, torch.float64)
     for key, value in wide.items():
         tensors[f"{name}.{key}"] = value.detach().clone().contiguous()
     errors = {
         key: ((value.detach().double() - wide[key]).norm() / wide[key].norm().clamp_min(1e-300)).item()
-        for key, value in values_of(model, inputs, torch.float32).items()
+        for key, value in values_of(network, inputs, torch.float32).items()
     }
     vocabulary = VOCABULARY if inputs["x"].dtype == torch.int64 else 0
     cases[name] = {**description, "input": list(inputs["x"].shape[1:]), "classes": classes, "vocabulary": vocabulary,
