@@ -184,6 +184,32 @@ TEST(TrainSequences, ATextCanBeAskedForByItsClass) {
   EXPECT_NE(message.find("did you mean 'dog'?"), std::string::npos) << message;
 }
 
+TEST(TrainSequences, ACutTextOfAClassHasNoEnd) {
+  const fs::path folder = temporary_folder();
+  fs::create_directories(folder / "animals");
+  write_whole(folder / "animals/cat.txt", "meow\nmeow\nmeow\n");
+  write_whole(folder / "animals/dog.txt", "wow\nwow\nwow\n");
+  Recipe recipe = fable_recipe(folder, {"data.max_length=3", "data.test_fraction=0.3"});
+  recipe.data.name = (folder / "animals").string();
+  const TaskData data = open_task_data(recipe);
+  const auto end = data.tokenizer->vocabulary.find(text::Special::end);
+  Loader loader = training_loader(recipe, data.train);
+  std::int64_t ends = 0;
+  std::int64_t counted = 0;
+  for (const Batch& batch : loader) {
+    for (const std::int64_t label : batch.label.values<std::int64_t>()) {
+      ends += label == end ? 1 : 0;
+      counted += label >= 0 ? 1 : 0;
+    }
+  }
+  EXPECT_EQ(data.train.size(), 4);
+  EXPECT_EQ(ends, 2) << "of the dogs";
+  EXPECT_EQ(counted, 2 * 3 + 2 * 4);
+  ASSERT_FALSE(data.remarks.empty());
+  EXPECT_NE(data.remarks[0].find("2 of 4 train texts are longer than data.max_length"), std::string::npos)
+      << data.remarks[0];
+}
+
 TEST(TrainSequences, ALimitTakesTextsOfEveryClass) {
   const fs::path folder = temporary_folder();
   fs::create_directories(folder / "opinions");
