@@ -76,6 +76,9 @@ void require_alike(const Judged& first, const Judged& other, Split split) {
     throw UsageError(fmt::format("{} learned from different data ({} and {}): choose one with --data", both,
                                  first.recipe.data.name, other.recipe.data.name));
   }
+  if (first.model.tokenizer != other.model.tokenizer) {
+    throw UsageError(both + " have different vocabularies: the tokens of one mean nothing to the other");
+  }
   const double share = first.recipe.data.val_fraction;
   const bool same_samples =
       share == other.recipe.data.val_fraction && (share == 0 || first.recipe.train.seed == other.recipe.train.seed);
@@ -89,6 +92,11 @@ void require_another(const std::vector<Judged>& judged, const fs::path& run) {
   for (const Judged& other : judged) {
     if (fs::equivalent(other.run, run)) throw UsageError(run.string() + " is given twice; name each run once");
   }
+}
+
+Dataset split_of(const Judged& judged, Split split) {
+  const TrainedModel& model = judged.model;
+  return open_split(judged.recipe, split, model.config.model.input, model.tokenizer ? &*model.tokenizer : nullptr);
 }
 
 Report judge(const Arguments& arguments) {
@@ -116,12 +124,13 @@ Report judge(const Arguments& arguments) {
     report.judged.push_back(std::move(next));
   }
   const Recipe& recipe = report.judged.front().recipe;
-  const TrainedModel& model = report.judged.front().model;
-  const Dataset dataset =
-      open_split(recipe, report.split, model.config.model.input, model.tokenizer ? &*model.tokenizer : nullptr);
+  const Dataset dataset = split_of(report.judged.front(), report.split);
   std::vector<Loader> loaders;
   for (const Judged& j : report.judged) {
-    loaders.push_back(evaluation_loader(j.model.config, dataset, recipe.data.workers));
+    // A pile of texts has the test samples that the run's seed took from it: they have to be the same ones.
+    const bool shared = &j == &report.judged.front() || !j.model.tokenizer;
+    loaders.push_back(
+        evaluation_loader(j.model.config, shared ? dataset : split_of(j, report.split), recipe.data.workers));
   }
   if (loaders.size() == 1) {
     report.evaluation = evaluate(*report.judged[0].model.network, loaders[0], recipe);
@@ -196,8 +205,8 @@ std::string to_text(const Report& report) {
     text += fmt::format("  top {} {:.2f} %", report.top, 100 * report.top_share);
   }
   text += fmt::format("  loss {}  ({} {} {} of {}, {} weights)\n", loss_text(scores.loss), scores.samples,
-                      name_of(report.split), report.task().answers == Answers::next_tokens ? "tokens" : "samples",
-                      report.judged.front().recipe.data.name, report.weights);
+                      name_of(report.split), unit_of(report.task()), report.judged.front().recipe.data.name,
+                      report.weights);
   if (report.skipped > 0) {
     text +=
         fmt::format("{} files are no sound pictures and were left out (--strict names the first)\n", report.skipped);

@@ -81,7 +81,8 @@ void ask_about_texts(const TrainedModel& model, const std::string& input, std::v
     const std::string content = read_input(input);
     texts.clear();
     for (const std::string_view line : text::lines_of(content))
-      if (!line.empty()) texts.emplace_back(line);
+      if (line.find_first_not_of(" \t") != std::string_view::npos) texts.emplace_back(line);
+    if (texts.empty()) throw Error(input + ": there is no text in it");
   }
   const Array probabilities = predict_texts(model, texts);
   const auto classes = static_cast<std::size_t>(probabilities.shape[1]);

@@ -8,6 +8,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 
 #include "apps/narae/commands.h"
 #include "narae/models/config.h"
@@ -137,7 +138,9 @@ std::int64_t state_bytes(const TrainRecipe& recipe, const nn::Module& model) {
   if (recipe.accumulate > 1)
     for (const Tensor& parameter : model.parameters()) add(parameter);
   if (recipe.ema > 0) {
-    for (const auto& [name, tensor] : model.named_parameters()) add(tensor);
+    std::set<const Node*> seen;  // shared ones count once
+    for (const auto& [name, tensor] : model.named_parameters())
+      if (seen.insert(tensor.node()).second) add(tensor);
     for (const auto& [name, tensor] : model.named_buffers()) add(tensor);
   }
   for (const auto& [name, array] : make_optimizer(recipe, model.parameters())->state_dict()) {

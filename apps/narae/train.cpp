@@ -358,8 +358,8 @@ void add_train(CLI::App& app, Outcome& outcome) {
   command->add_flag_callback(
       "--strict", [arguments] { arguments->flags.emplace_back("data.strict=true"); },
       "A damaged picture in a folder is an error, not left out");
-  setting("--limit-train", "data.limit_train", "N", "Train on the first samples only");
-  setting("--limit-val", "data.limit_val", "N", "Judge epochs by the first samples only");
+  setting("--limit-train", "data.limit_train", "N", "Train on so many samples only");
+  setting("--limit-val", "data.limit_val", "N", "Judge epochs by so many samples only");
   setting("--save-every", "train.save_every", "N", "Steps between checkpoints; every epoch ends with one anyway");
   command->add_flag("--quiet,-q", arguments->quiet, "Print the result only");
   add_json_flag(*command, arguments->json);

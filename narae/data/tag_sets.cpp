@@ -110,10 +110,11 @@ std::vector<TaggedSentence> with_numbers(const std::vector<RawSentence>& sentenc
 }
 
 // Moves a random share of the training sentences out.
-std::vector<TaggedSentence> take_share(std::vector<TaggedSentence>& sentences, double fraction, std::uint64_t seed) {
+std::vector<TaggedSentence> take_share(std::vector<TaggedSentence>& sentences, double fraction, std::uint64_t seed,
+                                       std::string_view purpose) {
   const auto count = static_cast<std::size_t>(std::llround(fraction * static_cast<double>(sentences.size())));
   std::vector<bool> chosen(sentences.size());
-  const auto order = permutation(std::ssize(sentences), RandomStream(seed, hash_of("tags/validation")));
+  const auto order = permutation(std::ssize(sentences), RandomStream(seed, hash_of(purpose)));
   for (std::size_t k = 0; k < count; ++k) chosen[static_cast<std::size_t>(order[k])] = true;
   std::vector<TaggedSentence> taken;
   std::vector<TaggedSentence> rest;
@@ -148,12 +149,19 @@ TagSplits read_tag_set(const std::string& path, const TextSetOptions& options) {
   std::sort(splits.tags.begin(), splits.tags.end());
   splits.tags.erase(std::unique(splits.tags.begin(), splits.tags.end()), splits.tags.end());
   splits.train = with_numbers(train, splits.tags, files.at("train"));
+  double of_rest = options.validation_fraction;
+  if (files.contains("test")) {
+    splits.test = with_numbers(read("test"), splits.tags, files.at("test"));
+  } else {
+    splits.test = take_share(splits.train, options.test_fraction, options.seed, "tags/test");
+    of_rest = std::min(1.0, of_rest / (1 - options.test_fraction));
+  }
   if (files.contains("validation")) {
     splits.validation = with_numbers(read("validation"), splits.tags, files.at("validation"));
   } else {
-    splits.validation = take_share(splits.train, options.validation_fraction, options.seed);
+    splits.validation = take_share(splits.train, of_rest, options.seed, "tags/validation");
   }
-  if (files.contains("test")) splits.test = with_numbers(read("test"), splits.tags, files.at("test"));
+  if (splits.train.empty()) throw Error("tags " + path + ": nothing is left to train with");
   return splits;
 }
 

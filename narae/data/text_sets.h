@@ -87,7 +87,9 @@ struct TextSetOptions {
 
 /// Reads tagged sentences from a folder with `train`, `valid` (val, validation, dev) and `test`, `.conll` or `.tsv`,
 /// plain or gzip: a word, tabs or blanks, its tag in the last column of each line; an empty line behind each sentence.
-/// Throws Error that names file and line for a line with one column or a tag that training lacks.
+/// Without `test` (and `valid`), the options' shares of all sentences are taken from `train`, at random. Throws Error
+/// that names file and line for a line with one column or a tag that training lacks, and when no sentence is left to
+/// train with.
 [[nodiscard]] NARAE_API TagSplits read_tag_set(const std::string& path, const TextSetOptions& options = {});
 [[nodiscard]] NARAE_API bool holds_tag_set(const std::string& path);
 

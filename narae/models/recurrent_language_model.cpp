@@ -8,6 +8,19 @@
 #include "narae/ops/matmul.h"
 
 namespace narae::models {
+namespace {
+
+nn::Linear decoder_of(std::int64_t vocabulary, const nn::Embedding& encoder,
+                      const RecurrentLanguageModelOptions& options) {
+  if (!options.tied) return {options.hidden, vocabulary};
+  if (options.embedding != options.hidden) {
+    throw UsageError("tied weights need as many hidden units (" + std::to_string(options.hidden) +
+                     ") as embedding features (" + std::to_string(options.embedding) + ")");
+  }
+  return nn::Linear(encoder.weight());
+}
+
+}  // namespace
 
 RecurrentLanguageModel::RecurrentLanguageModel(std::int64_t vocabulary, const RecurrentLanguageModelOptions& options)
     : dropout_(options.dropout),
@@ -17,11 +30,7 @@ RecurrentLanguageModel::RecurrentLanguageModel(std::int64_t vocabulary, const Re
           "rnn",
           make_layers(options.cell, options.embedding, options.hidden,
                       {.layers = options.layers, .dropout = options.dropout, .variational = options.variational}))),
-      decoder_(register_module("decoder", nn::Linear(options.hidden, vocabulary))) {
-  if (options.tied && options.embedding != options.hidden) {
-    throw UsageError("tied weights need as many hidden units (" + std::to_string(options.hidden) +
-                     ") as embedding features (" + std::to_string(options.embedding) + ")");
-  }
+      decoder_(register_module("decoder", decoder_of(vocabulary, encoder_, options))) {
   if (options.range > 0) {
     for (const Tensor& parameter : parameters()) nn::init::uniform(parameter, -options.range, options.range);
   }

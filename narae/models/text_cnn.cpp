@@ -13,34 +13,33 @@
 namespace narae::models {
 namespace {
 
-// The convolution of filters as wide as the embedding is a product: every window of `height` tokens, laid out as one
-// row, times the filters. (batch, steps, width) -> (batch, windows, filters).
-Tensor over_windows(const nn::Conv2d& conv, const Tensor& x) {
-  const std::int64_t height = conv.weight().size(2);
-  const std::int64_t windows = x.size(1) - height + 1;
-  std::vector<Tensor> rows;
-  for (std::int64_t i = 0; i < height; ++i) rows.push_back(narrow(x, 1, i, windows));
-  return matmul(concat(rows, 2), t(flatten(conv.weight(), 1))) + conv.bias();
-}
-
-std::vector<nn::Conv2d> convs_of(const TextCnnOptions& options) {
+std::vector<WindowFilters> convs_of(const TextCnnOptions& options) {
   if (options.heights.empty()) throw UsageError("text-cnn: heights must not be empty");
-  std::vector<nn::Conv2d> convs;
+  std::vector<WindowFilters> convs;
   for (const std::int64_t height : options.heights) {
-    convs.emplace_back(1, options.filters, Size2d(height, options.embedding));
+    convs.emplace_back(options.filters, height, options.embedding);
   }
   return convs;
 }
 
 // Named by their numbers, as in torch's ModuleList.
 struct ConvList : nn::Module {
-  explicit ConvList(std::vector<nn::Conv2d> list) : nn::Module("ModuleList"), convs(std::move(list)) {
+  explicit ConvList(std::vector<WindowFilters> list) : nn::Module("ModuleList"), convs(std::move(list)) {
     for (std::size_t i = 0; i < convs.size(); ++i) register_module(std::to_string(i), convs[i]);
   }
-  std::vector<nn::Conv2d> convs;
+  std::vector<WindowFilters> convs;
 };
 
 }  // namespace
+
+// The convolution of filters as wide as the embedding is a product: every window of tokens, laid out as one row, times
+// the filters.
+Tensor WindowFilters::forward(const Tensor& x) const {
+  const std::int64_t windows = x.size(1) - height() + 1;
+  std::vector<Tensor> rows;
+  for (std::int64_t i = 0; i < height(); ++i) rows.push_back(narrow(x, 1, i, windows));
+  return matmul(concat(rows, 2), t(flatten(weight(), 1))) + bias();
+}
 
 TextCnn::TextCnn(std::int64_t vocabulary, std::int64_t classes, const TextCnnOptions& options)
     : embedding_(register_module("embedding", nn::Embedding(vocabulary, options.embedding))),
@@ -55,10 +54,10 @@ nn::SequenceOutput TextCnn::run(const nn::SequenceInput& input) const {
     x = where(unsqueeze(nn::position_mask(input.lengths, steps), 2), x, 0.0);
   }
   std::vector<Tensor> strongest;
-  for (const nn::Conv2d& conv : convs_) {
-    const std::int64_t height = conv.weight().size(2);
+  for (const WindowFilters& conv : convs_) {
+    const std::int64_t height = conv.height();
     const Tensor wide = steps < height ? pad(x, {0, 0, 0, height - steps, 0, 0}) : x;
-    const Tensor windows = relu(over_windows(conv, wide));
+    const Tensor windows = relu(conv(wide));
     // Windows that lie within the text; a text that is shorter than the filter has one.
     const Tensor within =
         input.lengths.defined() ? maximum(input.lengths - scalar_integer(height - 1), scalar_integer(1)) : Tensor();

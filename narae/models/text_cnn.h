@@ -18,6 +18,16 @@ struct TextCnnOptions {
   double dropout = 0.5;
 };
 
+/// Filters over windows of tokens, as wide as the embedding: (batch, steps, width) -> (batch, windows, filters).
+/// Parameters weight (filters, 1, height, width) and bias, as torch's Conv2d has them for pictures of one channel.
+class NARAE_API WindowFilters : public nn::Conv2d {
+ public:
+  WindowFilters(std::int64_t filters, std::int64_t height, std::int64_t width)
+      : nn::Conv2d(1, filters, Size2d(height, width)) {}
+  [[nodiscard]] std::int64_t height() const { return weight().size(2); }
+  [[nodiscard]] Tensor forward(const Tensor& x) const override;
+};
+
 /// The convolutional sentence classifier of Kim 2014, "Convolutional neural networks for sentence classification":
 /// filters over windows of tokens, ReLU, the maximum over time, a linear layer. (batch, steps) tokens -> (batch,
 /// classes). Parameters `embedding.weight`, `convs.I.weight` (filters, 1, height, embedding), `convs.I.bias`, `fc.*`.
@@ -28,7 +38,7 @@ class NARAE_API TextCnn : public nn::SequenceModule {
 
  private:
   nn::Embedding embedding_;
-  std::vector<nn::Conv2d> convs_;
+  std::vector<WindowFilters> convs_;
   nn::Dropout dropout_;
   nn::Linear fc_;
 };

@@ -95,6 +95,7 @@ struct Module::State {
   bool recomputed = false;
   bool in_parts = false;  // forward recomputes by itself
   NamedTensors parameters;
+  std::set<std::string> shared;  // those of them that are another module's, whose name they have
   NamedTensors buffers;
   std::vector<std::pair<std::string, std::shared_ptr<State>>> children;
 
@@ -144,7 +145,8 @@ std::optional<ModuleScope> Module::scope() const {
 }
 
 void Module::rename(const State& state, const std::string& prefix) {
-  for (const auto& [name, tensor] : state.parameters) tensor.set_name(join(prefix, name));
+  for (const auto& [name, tensor] : state.parameters)
+    if (!state.shared.contains(name)) tensor.set_name(join(prefix, name));
   for (const auto& [name, tensor] : state.buffers) tensor.set_name(join(prefix, name));
   for (const auto& [name, child] : state.children) rename(*child, join(prefix, name));
 }
@@ -168,6 +170,16 @@ Tensor Module::register_buffer(const std::string& name, const Tensor& initial) c
   Tensor result = variable(initial, {.name = name, .trainable = false});
   state_->buffers.emplace_back(name, result);
   return result;
+}
+
+Tensor Module::register_shared(const std::string& name, const Tensor& parameter) const {
+  state_->require_free(name);
+  if (!parameter.defined() || !parameter.is_variable()) {
+    throw Error(kind() + ": '" + name + "' can't be shared: it is no variable of another module");
+  }
+  state_->parameters.emplace_back(name, parameter);
+  state_->shared.insert(name);
+  return parameter;
 }
 
 void Module::adopt(const std::string& name, const Module& module) const {

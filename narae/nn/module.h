@@ -113,6 +113,9 @@ class NARAE_API Module {
   Tensor register_parameter(const std::string& name, const Tensor& initial) const;
   Tensor register_parameter(const std::string& name, Array initial) const;
   Tensor register_buffer(const std::string& name, const Tensor& initial) const;
+  /// Registers a variable that is another module's parameter under a second name, as tied weights are. It keeps its
+  /// first name; both names stand in `named_parameters` and in weights files. Throws Error for no variable.
+  Tensor register_shared(const std::string& name, const Tensor& parameter) const;
   /// Registers a submodule and returns it.
   template <class M>
   M register_module(const std::string& name, M module) const {

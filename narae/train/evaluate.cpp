@@ -72,8 +72,9 @@ class Record {
 };
 
 // Adds a network's probabilities for one batch, divided by the number of networks.
-void add_probabilities(const nn::Module& model, const Array& image, double share, Array& sum) {
-  const Array probabilities = probabilities_of(model(image).array());
+void add_probabilities(const nn::Module& model, const Batch& batch, double share, Array& sum) {
+  const Tensor logits = BatchRunner(model, task_of("classify")).answers(batch).front().logits;
+  const Array probabilities = probabilities_of(logits.array());
   if (sum.shape.rank() == 0) sum = Array::zeros(DType::f32, probabilities.shape);
   if (!(sum.shape == probabilities.shape)) {
     throw Error("ensemble: one network gives " + to_string(probabilities.shape) + " answers, the others " +
@@ -96,8 +97,14 @@ double mean_surprise(const Array& probabilities, const Array& labels) {
   return sum / static_cast<double>(rows);
 }
 
-bool same_labels(const Array& a, const Array& b) {
+bool same_numbers(const Array& a, const Array& b) {
   return a.shape == b.shape && std::ranges::equal(a.values<std::int64_t>(), b.values<std::int64_t>());
+}
+
+// Whether labels and, of texts, tokens are those of the first network's batch.
+bool same_samples(const Batch& a, const Batch& b) {
+  if (!same_numbers(a.label, b.label)) return false;
+  return a.image.dtype != DType::i64 || same_numbers(a.image, b.image);
 }
 
 }  // namespace
@@ -135,20 +142,19 @@ Evaluation evaluate(std::span<const Member> members) {
   const double share = 1 / static_cast<double>(members.size());
   Record record;
   for (;;) {
-    Array labels;
+    std::optional<Batch> first;
     Array mean;
     for (const Member& member : members) {
       const Judged judged(*member.model);
       const std::optional<Batch> batch = member.loader->next();
-      const bool first = &member == &members.front();
-      if (first && !batch) return record.take();
-      if (first) labels = batch->label;
-      if (!batch || !same_labels(batch->label, labels)) {
+      if (!first && !batch) return record.take();
+      if (!first) first = batch;
+      if (!batch || !same_samples(*batch, *first)) {
         throw Error("ensemble: the networks are not given the same samples");
       }
-      add_probabilities(*member.model, batch->image, share, mean);
+      add_probabilities(*member.model, *batch, share, mean);
     }
-    record.add(mean_surprise(mean, labels), mean, mean, labels);
+    record.add(mean_surprise(mean, first->label), mean, mean, first->label);
   }
 }
 

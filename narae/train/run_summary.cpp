@@ -12,7 +12,7 @@ namespace {
 std::string scores_text(const Task& task, const Scores& scores) {
   const std::string top5 = scores.top5 ? fmt::format(", top 5 {:.2f} %", 100 * *scores.top5) : "";
   return fmt::format("{}{}, loss {} ({} {})", metric_text(task, scores), top5, loss_text(scores.loss), scores.samples,
-                     task.answers == Answers::next_tokens ? "tokens" : "samples");
+                     unit_of(task));
 }
 
 }  // namespace

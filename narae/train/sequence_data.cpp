@@ -123,43 +123,48 @@ TaskData open_running_text(const Recipe& recipe, const text::Tokenizer* known) {
   return data;
 }
 
-// One to many: each text begins with the token of its class and ends with <eos>.
-Dataset sentences(const TextSplits& texts, Split split, const text::Tokenizer& tokenizer, std::int64_t max_length) {
+// One to many: each text begins with the token of its class and ends with <eos>, unless it was cut.
+EncodedTexts sentences(const TextSplits& texts, Split split, const text::Tokenizer& tokenizer,
+                       std::int64_t max_length) {
   const LabelledTexts& part = texts.part(split);
+  const auto unknown = tokenizer.vocabulary.find(text::Special::unknown);
   const auto end = tokenizer.vocabulary.find(text::Special::end);
   if (!end) throw Error("the vocabulary has no <eos>: it is none of a language model of texts with classes");
-  std::vector<std::vector<std::int64_t>> rows;
+  EncodedTexts result;
+  auto rows = std::make_shared<std::vector<text::TokenIds>>();
+  auto lengths = std::make_shared<std::vector<std::int64_t>>();
   std::int64_t longest = 1;
   for (std::size_t i = 0; i < part.texts.size(); ++i) {
     const std::string& name = texts.classes[static_cast<std::size_t>(part.labels[i])];
     const text::TokenIds ids = tokenizer.encode(part.texts[i]);
-    std::vector<std::int64_t> row{tokenizer.vocabulary.id(text::class_token(name))};
-    row.insert(row.end(), ids.begin(), ids.end());
-    row.push_back(*end);
-    if (max_length > 0 && std::ssize(row) > max_length) row.resize(static_cast<std::size_t>(max_length));
-    longest = std::max(longest, std::ssize(row) - 1);
-    rows.push_back(std::move(row));
+    const bool cut = max_length > 0 && std::ssize(ids) > max_length;
+    text::TokenIds row{static_cast<std::int32_t>(tokenizer.vocabulary.id(text::class_token(name)))};
+    row.insert(row.end(), ids.begin(), cut ? ids.begin() + max_length : ids.end());
+    if (!cut) row.push_back(static_cast<std::int32_t>(*end));
+    result.tokens += std::ssize(ids);
+    if (unknown) result.unknown_tokens += std::count(ids.begin(), ids.end(), *unknown);
+    result.cut += cut ? 1 : 0;
+    lengths->push_back(std::ssize(row) - 1);
+    longest = std::max(longest, lengths->back());
+    rows->push_back(std::move(row));
   }
-  Array tokens = Array::zeros(DType::i64, {std::ssize(rows), longest});
-  Array next = Array::zeros(DType::i64, {std::ssize(rows), longest});
-  std::fill(next.mutable_values<std::int64_t>().begin(), next.mutable_values<std::int64_t>().end(), no_label);
-  std::vector<std::int64_t> lengths;
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    const auto at = static_cast<std::ptrdiff_t>(i) * longest;
-    std::copy(rows[i].begin(), rows[i].end() - 1, tokens.mutable_values<std::int64_t>().begin() + at);
-    std::copy(rows[i].begin() + 1, rows[i].end(), next.mutable_values<std::int64_t>().begin() + at);
-    lengths.push_back(std::ssize(rows[i]) - 1);
-  }
-  Dataset dataset = in_memory(texts.name, {{"image", tokens}, {"label", next}});
-  dataset.lengths = std::make_shared<const std::vector<std::int64_t>>(std::move(lengths));
-  dataset.vocabulary = tokenizer.vocabulary.size();
-  return dataset;
+  const auto write = [rows](std::int64_t i, std::span<const Slot> out) {
+    const text::TokenIds& row = (*rows)[static_cast<std::size_t>(i)];
+    const auto tokens = out[0].values<std::int64_t>();
+    const auto next = out[1].values<std::int64_t>();
+    std::fill(std::copy(row.begin(), row.end() - 1, tokens.begin()), tokens.end(), 0);
+    std::fill(std::copy(row.begin() + 1, row.end(), next.begin()), next.end(), no_label);
+  };
+  const std::int64_t size = std::ssize(*rows);
+  result.data =
+      generated(texts.name, {{"image", DType::i64, {longest}}, {"label", DType::i64, {longest}}}, size, write);
+  result.data.lengths = std::move(lengths);
+  return result;
 }
 
 TaskData open_sentences(const Recipe& recipe, const text::Tokenizer* known) {
   const TextSplits texts = open_texts(recipe.data.name, text_set_options(recipe));
-  TaskData data;
-  data.tokenizer = tokenizer_for(recipe.data, known, [&] {
+  const auto learn = [&] {
     text::VocabularyOptions options = vocabulary_options(recipe.data);
     options.specials.push_back(text::Special::end);
     text::Tokenizer tokenizer = training_tokenizer(texts, rule_of(recipe.data, texts.usual), options);
@@ -167,14 +172,10 @@ TaskData open_sentences(const Recipe& recipe, const text::Tokenizer* known) {
     for (const std::string& name : texts.classes) tokens.push_back(text::class_token(name));
     tokenizer.vocabulary = text::Vocabulary(std::move(tokens));
     return tokenizer;
-  });
-  const auto part = [&](Split split) {
-    return texts.part(split).size() == 0 ? Dataset{} : sentences(texts, split, *data.tokenizer, recipe.data.max_length);
   };
-  data.train = part(Split::train);
-  data.judged = part(Split::validation);
-  data.test = part(Split::test);
-  return data;
+  return all_parts(tokenizer_for(recipe.data, known, learn), [&](Split split, const text::Tokenizer& tokenizer) {
+    return sentences(texts, split, tokenizer, recipe.data.max_length);
+  });
 }
 
 }  // namespace

@@ -96,6 +96,11 @@ std::string metric_text(const Task& task, const Scores& scores) {
   return fmt::format("{} {}", task.metric.name, metric_value_text(task, metric_of(task, scores)));
 }
 
+std::string_view unit_of(const Task& task) {
+  const bool positions = task.answers == Answers::position_classes || task.answers == Answers::next_tokens;
+  return positions ? "tokens" : "samples";
+}
+
 std::int64_t counted_labels(const Task& task, const Array& labels) {
   switch (task.answers) {
     case Answers::position_classes:

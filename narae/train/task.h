@@ -54,6 +54,8 @@ struct Task {
 [[nodiscard]] inline bool looks_at_answers(const Task& task) {
   return task.answers != Answers::next_tokens;
 }
+/// What is counted by `counted_labels`: "tokens" or "samples".
+[[nodiscard]] NARAE_API std::string_view unit_of(const Task& task);
 /// Labels of a batch that count: all, but for -1 in sequences of classes.
 [[nodiscard]] NARAE_API std::int64_t counted_labels(const Task& task, const Array& labels);
 /// Adds a batch's answers (anything where they are not looked at); `mean_loss` is the mean over the labels that count.

@@ -28,10 +28,14 @@ SplitOptions split_options(const Recipe& recipe) {
           .max_pixels = recipe.data.max_pixels};
 }
 
-// Of streams, whole batches.
+// The first samples; of streams, whole batches; of single texts, which often lie class by class, ones spread evenly.
 Dataset limited(const Dataset& dataset, std::int64_t limit) {
-  if (dataset.streams > 0) limit = (limit + dataset.streams - 1) / dataset.streams * dataset.streams;
-  return limit > 0 ? first(dataset, limit) : dataset;
+  if (limit == 0 || limit >= dataset.size()) return dataset;
+  if (dataset.streams > 0) return first(dataset, (limit + dataset.streams - 1) / dataset.streams * dataset.streams);
+  if (dataset.vocabulary == 0) return first(dataset, limit);
+  std::vector<std::int64_t> positions;
+  for (std::int64_t i = 0; i < limit; ++i) positions.push_back(i * dataset.size() / limit);
+  return subset(dataset, positions);
 }
 
 void require_samples(const Dataset& dataset, const std::string& name, const std::string& purpose) {
@@ -161,7 +165,9 @@ Loader evaluation_loader(const models::ModelConfig& config, Dataset dataset, std
     throw Error("dataset '" + dataset.name + "' has " + std::to_string(dataset.classes.size()) +
                 " classes, but the network tells " + std::to_string(config.model.num_classes) + " apart");
   }
-  if (dataset.files && dataset.classes != config.classes) {
+  // Numbered sets of pictures have classes by their numbers; those of folders and texts have names.
+  const bool by_name = dataset.files != nullptr || dataset.vocabulary > 0;
+  if (by_name && dataset.classes != config.classes) {
     throw Error("dataset '" + dataset.name + "' has the classes " + listed(dataset.classes) +
                 ", but the network tells apart " + listed(config.classes));
   }

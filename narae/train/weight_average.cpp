@@ -1,6 +1,7 @@
 #include "narae/train/weight_average.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -11,13 +12,16 @@
 namespace narae {
 namespace {
 
-// Everything that moves in training: trainable parameters and buffers.
+// Everything that moves in training: trainable parameters, each once, and buffers.
 nn::NamedTensors moving(const nn::Module& module, const nn::Module& like) {
   nn::NamedTensors result;
   const nn::NamedTensors parameters = module.named_parameters();
   const nn::NamedTensors originals = like.named_parameters();
-  for (std::size_t i = 0; i < parameters.size(); ++i)
-    if (originals[i].second.is_trainable()) result.push_back(parameters[i]);
+  std::set<const Node*> seen;
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    const Tensor& original = originals[i].second;
+    if (original.is_trainable() && seen.insert(original.node()).second) result.push_back(parameters[i]);
+  }
   for (const auto& buffer : module.named_buffers()) result.push_back(buffer);
   return result;
 }

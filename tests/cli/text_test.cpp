@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -11,6 +12,7 @@
 namespace narae::cli {
 namespace {
 
+namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
 class TextCommand : public TrainCommand {
@@ -108,6 +110,40 @@ TEST_F(TextCommand, PredictReadsTextsAndFilesOfThem) {
   EXPECT_NEAR(sum, 1, 1e-5);
   const CommandResult evaluated = run({"eval", "runs/text-cnn/run"});
   EXPECT_SAYS(evaluated.out, "positive");
+  write_whole(folder_ / "blank.txt", "\n  \n");
+  const CommandResult nothing = run({"predict", "runs/text-cnn/run", "blank.txt"});
+  EXPECT_EQ(nothing.exit_code, 1);
+  EXPECT_SAYS(nothing.err, "there is no text in it");
+}
+
+TEST_F(TextCommand, EvalRefusesTextsOfOtherClassesAndRunsOfOtherVocabularies) {
+  std::string good;
+  std::string bad;
+  for (int i = 0; i < 20; ++i) good += "so good\n", bad += "so bad\n";
+  for (const char* folder : {"opinions", "others"}) fs::create_directories(folder_ / folder);
+  write_whole(folder_ / "opinions/bad.txt", bad);
+  write_whole(folder_ / "opinions/good.txt", good);
+  write_whole(folder_ / "others/ill.txt", bad);
+  write_whole(folder_ / "others/well.txt", good + "very well\n");
+  const std::vector<std::string> small = {"text-cnn",        "--epochs",          "1",
+                                          "model.filters=4", "model.embedding=4", "model.heights=[1, 2]"};
+  for (const char* data : {"opinions", "others"}) {
+    std::vector<std::string> arguments = small;
+    arguments.insert(arguments.end(), {"--data", data, "--name", data});
+    const CommandResult result = train(arguments);
+    ASSERT_EQ(result.exit_code, 0) << result.err;
+  }
+  EXPECT_EQ(run({"eval", "runs/text-cnn/opinions"}).exit_code, 0);
+  const CommandResult other = run({"eval", "runs/text-cnn/opinions", "--data", "others"});
+  EXPECT_EQ(other.exit_code, 1);
+  EXPECT_SAYS(other.err, "has the classes 2: ill, well, but the network tells apart 2: bad, good");
+
+  std::vector<std::string> words = small;
+  words.insert(words.end(), {"--data", "opinions", "--name", "words", "data.tokens=word"});
+  ASSERT_EQ(train(words).exit_code, 0);
+  const CommandResult together = run({"eval", "runs/text-cnn/opinions", "runs/text-cnn/words"});
+  EXPECT_EQ(together.exit_code, 2);
+  EXPECT_SAYS(together.err, "different vocabularies");
 }
 
 TEST_F(TextCommand, BadTextsAreRefused) {

@@ -178,6 +178,26 @@ TEST(TagSets, ReadsSentencesWithTags) {
   EXPECT_TRUE(contains(error_of([&] { (void)read_tag_set(folder); }), "train.conll:2: 'lonely' has no tag"));
 }
 
+TEST(TagSets, SharesAreTakenWhereTheSetHasNoParts) {
+  const fs::path folder = fresh_folder() / "pile";
+  std::string sentences;
+  for (int i = 0; i < 20; ++i) sentences += "word" + std::to_string(i) + " NOUN\n\n";
+  write(folder / "train.conll", sentences);
+  const auto sizes = [&](const TextSetOptions& options) {
+    const TagSplits splits = open_tags(folder, options);
+    return std::vector<std::size_t>{splits.train.size(), splits.validation.size(), splits.test.size()};
+  };
+  EXPECT_EQ(sizes({.validation_fraction = 0.1, .test_fraction = 0.2}), (std::vector<std::size_t>{14, 2, 4}));
+  EXPECT_EQ(sizes({.validation_fraction = 0, .test_fraction = 0}), (std::vector<std::size_t>{20, 0, 0}));
+  std::set<std::string> words;
+  const TagSplits splits = open_tags(folder, {.validation_fraction = 0.1, .test_fraction = 0.2, .seed = 3});
+  for (const Split split : {Split::train, Split::validation, Split::test})
+    for (const TaggedSentence& sentence : splits.part(split)) words.insert(sentence.words[0]);
+  EXPECT_EQ(words.size(), 20U) << "each sentence is in one part";
+  EXPECT_TRUE(contains(error_of([&] { (void)open_tags(folder, {.validation_fraction = 0.5, .test_fraction = 0.5}); }),
+                       "nothing is left"));
+}
+
 TEST(TextCatalog, KindsDecideHowASetIsOpened) {
   EXPECT_EQ(data_kind("synth:names?train=5"), DataKind::texts);
   EXPECT_EQ(data_kind("synth:digits"), DataKind::samples);

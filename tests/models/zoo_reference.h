@@ -60,16 +60,24 @@ inline void without_dropout(const nn::Module& module) {
   for (const auto& [name, child] : module.children()) without_dropout(child);
 }
 
+inline OptionValue option_value(const nlohmann::json& value) {
+  if (value.is_boolean()) return value.get<bool>();
+  if (value.is_string()) return value.get<std::string>();
+  if (value.is_array()) return value.get<std::vector<std::int64_t>>();
+  if (value.is_number_float()) return value.get<double>();
+  return value.get<std::int64_t>();
+}
+
 /// The network of a case; its weights are undefined.
 inline std::shared_ptr<nn::Module> undefined_network(const nlohmann::json& description, DType dtype = DType::f32) {
   models::ModelSpec spec{.name = description["model"],
                          .options = {},
                          .input = Shape(description["input"].get<std::vector<std::int64_t>>()),
-                         .num_classes = description["classes"]};
+                         .num_classes = description["classes"],
+                         .vocabulary = description.value("vocabulary", std::int64_t{0})};
   spec.input = Shape(spec.input.dims().subspan(1));
   for (const auto& [name, value] : description["options"].items()) {
-    spec.options.emplace_back(
-        name, value.is_boolean() ? OptionValue(value.get<bool>()) : OptionValue(value.get<std::int64_t>()));
+    spec.options.emplace_back(name, option_value(value));
   }
   const nn::init::Skip skip;
   const DType before = nn::default_dtype();

@@ -105,19 +105,6 @@ Arrays computed(const std::string& name, const nlohmann::json& arguments, DType 
   return values;
 }
 
-// |got - expected| / |expected|, Euclidean.
-double relative_error(const Array& got, const Array& expected) {
-  const std::vector<double> a = Tensor(got).to_vector<double>();
-  const std::vector<double> b = Tensor(expected).to_vector<double>();
-  double difference = 0;
-  double size = 0;
-  for (std::size_t i = 0; i < b.size(); ++i) {
-    difference += (a[i] - b[i]) * (a[i] - b[i]);
-    size += b[i] * b[i];
-  }
-  return std::sqrt(difference / std::max(size, 1e-300));
-}
-
 TEST(RecurrentValues, FollowPyTorchInFloat64) {
   for (const auto& [name, arguments] : recurrent_values().description.items()) {
     const Arrays values = computed(name, arguments, DType::f64);
@@ -132,7 +119,7 @@ TEST(RecurrentValues, FollowPyTorchInFloat32) {
   for (const auto& [name, arguments] : recurrent_values().description.items()) {
     for (const auto& [key, array] : computed(name, arguments, DType::f32)) {
       const double theirs = arguments["float32"].at(key);
-      EXPECT_LE(relative_error(array, recurrent_values().tensors.at(name + "." + key)), std::max(1e-5, 4 * theirs))
+      EXPECT_LE(testing::relative_error(array, recurrent_values().tensors.at(name + "." + key)), std::max(1e-5, 4 * theirs))
           << name << " " << key;
     }
   }

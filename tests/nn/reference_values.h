@@ -5,11 +5,13 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "narae/graph/eval.h"
 #include "narae/io/safetensors.h"
@@ -54,6 +56,20 @@ inline void expect_near(const Array& got, const Array& expected, double rtol, do
     const bool near = std::abs(a[i] - b[i]) <= atol + rtol * std::abs(b[i]);
     ASSERT_TRUE(near) << what << "[" << i << "]: " << a[i] << " against " << b[i];
   }
+}
+
+/// |got - expected| / |expected|, Euclidean norms.
+inline double relative_error(const Array& got, const Array& expected) {
+  const std::vector<double> a = Tensor(got).to_vector<double>();
+  const std::vector<double> b = Tensor(expected).to_vector<double>();
+  if (a.size() != b.size()) return std::numeric_limits<double>::infinity();
+  double difference = 0;
+  double size = 0;
+  for (std::size_t i = 0; i < b.size(); ++i) {
+    difference += (a[i] - b[i]) * (a[i] - b[i]);
+    size += b[i] * b[i];
+  }
+  return std::sqrt(difference / std::max(size, 1e-300));
 }
 
 }  // namespace narae::testing

@@ -10,9 +10,11 @@
 #include "narae/core/error.h"
 #include "narae/graph/eval.h"
 #include "narae/text/tokenizer.h"
+#include "narae/train/evaluate.h"
 #include "narae/train/generate.h"
 #include "narae/train/recipe.h"
 #include "narae/train/table.h"
+#include "narae/train/task_data.h"
 #include "narae/train/trained_model.h"
 #include "narae/train/trainer.h"
 #include "tests/cli/command.h"
@@ -95,20 +97,32 @@ TEST(TrainSequences, ALanguageModelLearnsGeneratesAndKeepsItsVocabulary) {
 }
 
 TEST(TrainSequences, ALanguageModelGoesOnFromTheMiddleOfAnEpochToTheSameBits) {
-  const fs::path folder = temporary_folder();
-  const TrainResult whole = train(fable_recipe(folder), quiet(folder / "whole"));
-  ASSERT_GT(whole.steps, 20);
-  int steps = 0;
-  TrainOptions options = quiet(folder / "parts");
-  options.interrupted = [&] { return ++steps >= 14; };
-  const TrainResult part = train(fable_recipe(folder), options);
-  ASSERT_TRUE(part.interrupted);
-  ASSERT_NE(part.steps % (whole.steps / 2), 0) << "in the middle of an epoch";
-  EXPECT_TRUE(fs::exists(part.run / "checkpoints" / "000007" / "carried.safetensors") ||
-              !fs::is_empty(part.run / "checkpoints"));
-  TrainOptions resume = quiet(folder / "parts");
-  resume.resume = part.run;
-  EXPECT_EQ(train(fable_recipe(folder), resume).weights, whole.weights);
+  const std::vector<std::vector<std::string>> variants = {
+      {},
+      {"train.accumulate=3", "train.ema=0.9"},
+      {"model.tied=true", "model.embedding=16", "train.ema=0.9"},
+      {"model.cell=gru", "model.variational=true"},
+  };
+  for (const std::vector<std::string>& overrides : variants) {
+    SCOPED_TRACE(overrides.empty() ? "plain" : overrides.front());
+    const fs::path folder = temporary_folder();
+    const TrainResult whole = train(fable_recipe(folder, overrides), quiet(folder / "whole"));
+    ASSERT_GE(whole.steps, 12);
+    int asked = 0;
+    TrainOptions options = quiet(folder / "parts");
+    options.interrupted = [&] { return ++asked >= 5; };
+    const TrainResult part = train(fable_recipe(folder, overrides), options);
+    ASSERT_TRUE(part.interrupted);
+    ASSERT_NE(part.steps % (whole.steps / 2), 0) << "in the middle of an epoch";
+    bool carried = false;
+    for (const auto& entry : fs::recursive_directory_iterator(part.run / "checkpoints")) {
+      carried = carried || entry.path().filename() == "carried.safetensors";
+    }
+    EXPECT_TRUE(carried);
+    TrainOptions resume = quiet(folder / "parts");
+    resume.resume = part.run;
+    EXPECT_EQ(train(fable_recipe(folder, overrides), resume).weights, whole.weights);
+  }
 }
 
 TEST(TrainSequences, CarriesTheStateFromBatchToBatch) {
@@ -168,6 +182,93 @@ TEST(TrainSequences, ATextCanBeAskedForByItsClass) {
   EXPECT_LT(sound_of("dog").size(), 8U) << "<eos> ends it";
   const std::string message = refusal([&] { (void)sound_of("dig"); });
   EXPECT_NE(message.find("did you mean 'dog'?"), std::string::npos) << message;
+}
+
+TEST(TrainSequences, ACutTextOfAClassHasNoEnd) {
+  const fs::path folder = temporary_folder();
+  fs::create_directories(folder / "animals");
+  write_whole(folder / "animals/cat.txt", "meow\nmeow\nmeow\n");
+  write_whole(folder / "animals/dog.txt", "wow\nwow\nwow\n");
+  Recipe recipe = fable_recipe(folder, {"data.max_length=3", "data.test_fraction=0.3"});
+  recipe.data.name = (folder / "animals").string();
+  const TaskData data = open_task_data(recipe);
+  const auto end = data.tokenizer->vocabulary.find(text::Special::end);
+  Loader loader = training_loader(recipe, data.train);
+  std::int64_t ends = 0;
+  std::int64_t counted = 0;
+  for (const Batch& batch : loader) {
+    for (const std::int64_t label : batch.label.values<std::int64_t>()) {
+      ends += label == end ? 1 : 0;
+      counted += label >= 0 ? 1 : 0;
+    }
+  }
+  EXPECT_EQ(data.train.size(), 4);
+  EXPECT_EQ(ends, 2) << "of the dogs";
+  EXPECT_EQ(counted, 2 * 3 + 2 * 4);
+  ASSERT_FALSE(data.remarks.empty());
+  EXPECT_NE(data.remarks[0].find("2 of 4 train texts are longer than data.max_length"), std::string::npos)
+      << data.remarks[0];
+}
+
+TEST(TrainSequences, ALimitTakesTextsOfEveryClass) {
+  const fs::path folder = temporary_folder();
+  fs::create_directories(folder / "opinions");
+  std::string good;
+  std::string bad;
+  for (int i = 0; i < 40; ++i) good += "so good\n", bad += "so bad\n";
+  write_whole(folder / "opinions/bad.txt", bad);
+  write_whole(folder / "opinions/good.txt", good);
+  Recipe recipe = parse_recipe("task = \"classify_text\"\n[model]\nname = \"text-cnn\"\n", "opinions.toml");
+  apply_overrides(recipe, std::vector<std::string>{"data.name=" + (folder / "opinions").string(),
+                                                   "data.val_fraction=0.2", "data.limit_train=10", "data.limit_val=4"});
+  const TaskData data = open_task_data(recipe);
+  EXPECT_EQ(data.train.size(), 10);
+  EXPECT_EQ(data.judged.size(), 4);
+  for (const Dataset* part : {&data.train, &data.judged}) {
+    std::int64_t second = 0;
+    for (std::int64_t i = 0; i < part->size(); ++i) second += (*part->labels)[part->stored_index(i)];
+    EXPECT_EQ(second, part->size() / 2);
+  }
+}
+
+TEST(TrainSequences, NetworksTogetherSeeWhereTextsEnd) {
+  const fs::path folder = temporary_folder();
+  const Recipe recipe = parse_recipe(R"(
+task = "classify_text"
+[model]
+name = "rnn-classifier"
+hidden = 8
+embedding = 8
+[data]
+name = "synth:names?train=200&test=60"
+[train]
+epochs = 2
+batch_size = 20
+optimizer = { name = "adam", lr = 0.01 }
+)",
+                                     "names.toml");
+  const TrainedModel model = load_trained(train(recipe, quiet(folder)).run);
+  const Dataset dataset = open_split(recipe, Split::test, model.config.model.input, &*model.tokenizer);
+  const auto loader = [&] { return evaluation_loader(model.config, dataset, 0); };
+  Loader alone = loader();
+  std::vector<Loader> both{};
+  both.push_back(loader());
+  both.push_back(loader());
+  const std::vector<Member> members = {{model.network.get(), both.data()}, {model.network.get(), &both[1]}};
+  const Evaluation one = evaluate(*model.network, alone, recipe);
+  const Evaluation two = evaluate(members);
+  EXPECT_NEAR(one.scores.loss, two.scores.loss, 1e-5) << "a network and itself";
+  EXPECT_EQ(one.scores.accuracy, two.scores.accuracy);
+
+  const auto shorter = [&] {
+    Recipe cut = recipe;
+    apply_override(cut, "data.max_length=2");
+    return open_split(cut, Split::test, model.config.model.input, &*model.tokenizer);
+  };
+  Loader whole = loader();
+  Loader other = evaluation_loader(model.config, shorter(), 0);
+  const std::vector<Member> apart = {{model.network.get(), &whole}, {model.network.get(), &other}};
+  EXPECT_NE(refusal([&] { (void)evaluate(apart); }).find("not given the same samples"), std::string::npos);
 }
 
 // A recipe of a task on its generated data, small enough for a test.
