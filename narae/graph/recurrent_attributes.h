@@ -18,26 +18,26 @@ struct RecurrentAttributes {
 
 /// Where the arguments of these operators are; -1 for one that is not there. The fixed ones come first.
 struct RnnArguments {
-  static constexpr int p = 0, h0 = 1, w_hh = 2;
+  int p = 0, h0 = 1, w_hh = 2;
   int lengths, count;
   explicit RnnArguments(const RecurrentAttributes& a) : lengths(a.packed != 0 ? 3 : -1), count(a.packed != 0 ? 4 : 3) {}
 };
 struct RnnGradientArguments {
-  static constexpr int h = 0, w_hh = 1, dh = 2;
+  int h = 0, w_hh = 1, dh = 2;
   int lengths, count;
   explicit RnnGradientArguments(const RecurrentAttributes& a)
       : lengths(a.packed != 0 ? 3 : -1), count(a.packed != 0 ? 4 : 3) {}
 };
 
 struct LstmArguments {
-  static constexpr int p = 0, h0 = 1, c0 = 2, w_hh = 3;
+  int p = 0, h0 = 1, c0 = 2, w_hh = 3;
   int count = 4;
   int w_hr, lengths;
   explicit LstmArguments(const RecurrentAttributes& a)
       : w_hr(a.projected != 0 ? count++ : -1), lengths(a.packed != 0 ? count++ : -1) {}
 };
 struct LstmGradientArguments {
-  static constexpr int gates = 0, c = 1, c0 = 2, w_hh = 3, dh = 4;
+  int gates = 0, c = 1, c0 = 2, w_hh = 3, dh = 4;
   int count = 5;
   int w_hr, dc, dgates, lengths;
   explicit LstmGradientArguments(const RecurrentAttributes& a)
@@ -48,14 +48,14 @@ struct LstmGradientArguments {
 };
 
 struct GruArguments {
-  static constexpr int p = 0, h0 = 1, w_hh = 2;
+  int p = 0, h0 = 1, w_hh = 2;
   int count = 3;
   int b_hn, lengths;
   explicit GruArguments(const RecurrentAttributes& a)
       : b_hn(a.variant == 0 ? count++ : -1), lengths(a.packed != 0 ? count++ : -1) {}
 };
 struct GruGradientArguments {
-  static constexpr int gates = 0, h = 1, h0 = 2, w_hh = 3, dh = 4;
+  int gates = 0, h = 1, h0 = 2, w_hh = 3, dh = 4;
   int count = 5;
   int dgates, lengths;
   explicit GruGradientArguments(const RecurrentAttributes& a)

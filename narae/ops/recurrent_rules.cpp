@@ -66,7 +66,7 @@ Tensor at_time(const Tensor& x, std::int64_t t) {
 
 Tensor states_before(const Tensor& states, const Tensor& first, bool reverse) {
   const std::int64_t steps = states.size(0);
-  const Tensor start = unsqueeze(first, 0);
+  Tensor start = unsqueeze(first, 0);
   if (steps == 1) return start;
   if (reverse) return concat({narrow(states, 0, 1, steps - 1), start}, 0);
   return concat({start, narrow(states, 0, 0, steps - 1)}, 0);

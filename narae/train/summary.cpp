@@ -68,9 +68,12 @@ bool is_window(const Node* node) {
 // The argument w_hh of a recurrent layer; null for other operators.
 const Node* recurrent_weights(const Node* node) {
   const std::string_view name = node->op->name;
-  if (name == "lstm") return node->inputs()[LstmArguments::w_hh];
-  if (name == "gru") return node->inputs()[GruArguments::w_hh];
-  return name == "rnn" ? node->inputs()[RnnArguments::w_hh] : nullptr;
+  if (name != "lstm" && name != "gru" && name != "rnn") return nullptr;
+  const auto a = attributes_as<RecurrentAttributes>(node->attributes());
+  const int place = name == "lstm"  ? LstmArguments(a).w_hh
+                    : name == "gru" ? GruArguments(a).w_hh
+                                    : RnnArguments(a).w_hh;
+  return node->inputs()[static_cast<std::size_t>(place)];
 }
 
 std::int64_t multiply_adds_of(const Node* node) {
