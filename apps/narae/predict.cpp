@@ -125,7 +125,7 @@ void save_drawing(const std::string& path, const std::string& title, const Train
     write_png(path, draw::prediction_grid(predictions, {.title = title}));
     return;
   }
-  if (model.config.model.input != Shape{2} || model.config.model.num_classes != 2) {
+  if (takes_texts(model.config) || model.config.model.input != Shape{2} || model.config.model.num_classes != 2) {
     throw UsageError("--save draws pictures, or points of two classes in the plane");
   }
   Array points = Array::empty(DType::f32, {static_cast<std::int64_t>(items.size()), 2});

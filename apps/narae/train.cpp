@@ -196,6 +196,13 @@ Json result_json(const Recipe& recipe, const TrainResult& result) {
   return json;
 }
 
+// What a network answers with: "10 classes", "44 tokens", "1 number".
+std::string answers_text(const Task& task, std::int64_t count) {
+  const char* what = task.answers == Answers::next_tokens ? "token" : task.answers == Answers::numbers ? "number" : "";
+  if (*what == '\0') return fmt::format("{} classes", count);
+  return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
+}
+
 void show_plan(const Arguments& arguments, const Recipe& recipe) {
   const TrainPlan plan = plan_training(recipe);
   if (arguments.json) {
@@ -210,8 +217,9 @@ void show_plan(const Arguments& arguments, const Recipe& recipe) {
     return;
   }
   print(to_toml(recipe) + "\n" + plan.network +
-        fmt::format("\n{} parameters; {} training and {} {} samples of {} classes; {} steps. Nothing was written.\n",
-                    plan.parameters, plan.train_samples, plan.judged_samples, plan.judged, plan.classes, plan.steps));
+        fmt::format("\n{} parameters; {} training and {} {} samples of {}; {} steps. Nothing was written.\n",
+                    plan.parameters, plan.train_samples, plan.judged_samples, plan.judged,
+                    answers_text(task_of(recipe.task), plan.classes), plan.steps));
 }
 
 Json to_json(const RangeTest& test, const std::string& folder) {

@@ -28,6 +28,17 @@ class NARAE_API WindowFilters : public nn::Conv2d {
   [[nodiscard]] Tensor forward(const Tensor& x) const override;
 };
 
+/// Filters of several heights, named by their numbers as in torch's ModuleList.
+class NARAE_API WindowFilterList : public nn::Module {
+ public:
+  explicit WindowFilterList(const TextCnnOptions& options);
+  /// What each filter finds at most in a text: (batch, steps, width), zero behind the ends -> (batch, all filters).
+  [[nodiscard]] Tensor operator()(const Tensor& x, const Tensor& lengths) const;
+
+ private:
+  std::vector<WindowFilters> filters_;
+};
+
 /// The convolutional sentence classifier of Kim 2014, "Convolutional neural networks for sentence classification":
 /// filters over windows of tokens, ReLU, the maximum over time, a linear layer. (batch, steps) tokens -> (batch,
 /// classes). Parameters `embedding.weight`, `convs.I.weight` (filters, 1, height, embedding), `convs.I.bias`, `fc.*`.
@@ -38,7 +49,7 @@ class NARAE_API TextCnn : public nn::SequenceModule {
 
  private:
   nn::Embedding embedding_;
-  std::vector<WindowFilters> convs_;
+  WindowFilterList convs_;
   nn::Dropout dropout_;
   nn::Linear fc_;
 };

@@ -247,6 +247,7 @@ LoadResult Module::load_state_dict(const StateDict& state, const LoadOptions& op
   std::vector<std::string> different;
   std::vector<Assignment> assignments;
   std::vector<Assignment> counters;
+  std::vector<std::pair<std::string, const Node*>> absent;
   std::set<const Node*> assigned;
   leave_out(options.except, all, given);
   for (const auto& [name, tensor] : all) {
@@ -255,7 +256,7 @@ LoadResult Module::load_state_dict(const StateDict& state, const LoadOptions& op
       if (options.strict && name.ends_with(batch_counter)) {
         counters.push_back({tensor, Array::zeros(tensor.dtype(), tensor.shape())});
       } else {
-        result.missing.push_back(name);
+        absent.emplace_back(name, tensor.node());
       }
       continue;
     }
@@ -269,6 +270,8 @@ LoadResult Module::load_state_dict(const StateDict& state, const LoadOptions& op
       assignments.push_back({tensor, array.dtype == tensor.dtype() ? Tensor(array) : cast(array, tensor.dtype())});
     }
   }
+  for (const auto& [name, node] : absent)
+    if (!assigned.contains(node)) result.missing.push_back(name);
   for (const auto& [name, array] : state)
     if (given.contains(name)) result.unexpected.push_back(name);
 

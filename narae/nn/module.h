@@ -80,7 +80,7 @@ class NARAE_API Module {
   [[nodiscard]] StateDict state_dict() const;
   /// Gives parameters and buffers the values of the same names. Throws one Error that lists every missing, unexpected,
   /// misshapen and mistyped tensor, before anything is changed. The counters num_batches_tracked, which older files do
-  /// not have, may be missing: they start at 0 then.
+  /// not have, may be missing: they start at 0 then. Of a shared parameter's names, one is enough.
   LoadResult load_state_dict(const StateDict& state, const LoadOptions& options = {}) const;
   LoadResult load_state_dict(const std::map<std::string, Array>& state, const LoadOptions& options = {}) const;
 

@@ -109,7 +109,7 @@ TextGenerator::TextGenerator(const TrainedModel& model, const Prompt& prompt, co
   // A prompt is the beginning of a line, whether or not it has an end.
   const auto end = vocabulary.find(text::Special::end);
   if (tokenizer.rule.line_ends && !tokens.empty() && !prompt.text.ends_with('\n')) tokens.pop_back();
-  at_word_start_ = tokens.empty() || prompt.text.ends_with('\n');
+  at_word_start_ = tokens.empty() || prompt.text.ends_with('\n') || prompt.text.ends_with(' ');
   const std::vector<std::string> classes = classes_of(tokenizer);
   if (!classes.empty()) {
     const std::string name = prompt.of_class.empty() ? classes[random_.below(classes.size())] : prompt.of_class;

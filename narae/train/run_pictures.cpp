@@ -161,7 +161,7 @@ void draw_answers(const fs::path& folder, const std::string& title, const nn::Mo
     write_png(folder / "confusion.png", draw::confusion_matrix(evaluation.confusion, config.classes, title));
   }
   if (is_picture(config.model.input)) draw_pictures(folder, title, config, dataset, evaluation);
-  if (config.model.input == Shape{2} && config.model.num_classes == 2) {
+  if (config.model.input == Shape{2} && config.model.vocabulary == 0 && config.model.num_classes == 2) {
     const auto count = std::min<std::int64_t>(dataset.size(), shown_points);
     write_png(folder / "boundary.png", boundary_picture(title, model, config, read_field(dataset, "image", 0, count),
                                                         read_field(dataset, "label", 0, count)));

@@ -146,6 +146,15 @@ TEST_F(TextCommand, EvalRefusesTextsOfOtherClassesAndRunsOfOtherVocabularies) {
   EXPECT_SAYS(together.err, "different vocabularies");
 }
 
+TEST_F(TextCommand, PlansAndSummariesSayWhatANetworkAnswersWith) {
+  EXPECT_SAYS(train({"char-lm", "--dry-run"}).out, "validation samples of 44 tokens;");
+  EXPECT_SAYS(train({"adding", "--dry-run"}).out, "samples of 1 number;");
+  EXPECT_SAYS(train({"tagger", "--dry-run"}).out, "samples of 10 classes;");
+  const std::string filters = run({"summary", "text-cnn"}).out;
+  EXPECT_SAYS(filters, "convs.2");
+  EXPECT_EQ(filters.find("takes no part"), std::string::npos) << filters;
+}
+
 TEST_F(TextCommand, BadTextsAreRefused) {
   write_whole(folder_ / "empty.txt", "");
   EXPECT_EQ(train({"char-lm", "--data", "empty.txt"}).exit_code, 1);

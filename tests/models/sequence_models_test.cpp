@@ -143,6 +143,14 @@ TEST(SequenceModel, TiedWeightsAreOneVariable) {
   for (const auto& [name, array] : network->state_dict()) {
     if (name == "encoder.weight" || name == "decoder.weight") EXPECT_EQ(array.values<float>()[7], 0.25F) << name;
   }
+
+  nn::StateDict once = network->state_dict();
+  std::erase_if(once, [](const auto& entry) { return entry.first == "decoder.weight"; });
+  weight.assign(full(weight.shape(), 0.5, DType::f32));
+  network->load_state_dict(once);
+  EXPECT_EQ(weight.to_vector<float>()[7], 0.25F) << "files may name a shared weight once";
+  EXPECT_THROW(untied->load_state_dict(once), Error);
+
   EXPECT_EQ(network->freeze("decoder.weight"), 1);
   EXPECT_FALSE(weight.is_trainable());
 }

@@ -136,7 +136,7 @@ TEST(Recipe, ComplaintsSayWhatIsAllowed) {
   expect_says(complaint("[data]\naugment = { scale = 0.999999999999 }\n"), {"data.augment.scale must be"});
   expect_says(complaint("[train]\nschedule = { name = \"multi_step\", milestones = [1, 0] }\n"),
               {"a list of integers from 1 to 1000000"});
-  expect_says(complaint("task = \"segment\"\n"), {"task", "\"classify\""});
+  expect_says(complaint("task = \"segment\"\n"), {"task", "must be one of: classify, classify_text"});
   expect_says(complaint("name = \"../out\"\n"), {"name must be fit for a folder's name"});
   expect_says(complaint("name = \"\"\n"), {"name must not be empty"});
   expect_says(complaint("[model]\nname = \"mlp\"\nhidden = [1, \"a\"]\n"), {"mine.toml:3:14", "integers only"});

@@ -184,6 +184,17 @@ TEST(TrainSequences, ATextCanBeAskedForByItsClass) {
   EXPECT_NE(message.find("did you mean 'dog'?"), std::string::npos) << message;
 }
 
+TEST(TrainSequences, WordsAreSetApartByOneBlank) {
+  const fs::path folder = temporary_folder();
+  const TrainedModel model = load_trained(train(fable_recipe(folder, {"data.tokens=blanks"}), quiet(folder)).run);
+  for (const char* prompt : {"the fox", "the fox ", "the fox\n"}) {
+    TextGenerator generator(model, {.text = prompt}, {.temperature = 0});
+    const std::string first = generator.next().value();
+    const bool set_apart = std::string(prompt).back() == 'x' && first != "\n";
+    EXPECT_EQ(first.starts_with(' '), set_apart) << "'" << prompt << "' is followed by '" << first << "'";
+  }
+}
+
 TEST(TrainSequences, ACutTextOfAClassHasNoEnd) {
   const fs::path folder = temporary_folder();
   fs::create_directories(folder / "animals");
