@@ -12,7 +12,7 @@
 #include "apps/narae/inspect.h"
 #include "narae/core/error.h"
 #include "narae/core/files.h"
-#include "narae/data/synth.h"
+#include "narae/data/synth_text.h"
 #include "narae/draw/chart.h"
 #include "narae/graph/eval.h"
 #include "narae/graph/grad.h"
@@ -57,8 +57,8 @@ struct Batch {
 
 Batch adding_batch(const Arguments& arguments) {
   const Dataset data = synth_adding(Split::train, arguments.batch, arguments.steps, arguments.seed);
-  return {cast(read_field(data, "sequence", 0, arguments.batch), DType::f64),
-          cast(read_field(data, "target", 0, arguments.batch), DType::f64)};
+  return {cast(read_field(data, "image", 0, arguments.batch), DType::f64),
+          cast(read_field(data, "label", 0, arguments.batch), DType::f64)};
 }
 
 // |dL/d(state after step t)| for each t, over the whole batch, in a network as it is built, with the squared error of

@@ -226,25 +226,4 @@ Dataset synth_points(PointSet set, Split split, std::int64_t size, std::uint64_t
   return dataset;
 }
 
-Dataset synth_adding(Split split, std::int64_t size, std::int64_t steps, std::uint64_t seed) {
-  if (steps < 2) throw Error("synth:adding: " + std::to_string(steps) + " steps; at least 2 are needed");
-  return generated("synth:adding", {{"sequence", DType::f32, {steps, 2}}, {"target", DType::f32, {}}}, size,
-                   [steps, seed, stream = stream_name("adding", split)](std::int64_t i, std::span<const Slot> out) {
-                     RandomStream random = sample_stream(stream, seed, 0, i);
-                     const std::span<float> x = out[0].values<float>();
-                     for (std::int64_t t = 0; t < steps; ++t) {
-                       x[static_cast<std::size_t>(2 * t)] = random.uniform(0, 1);
-                       x[static_cast<std::size_t>(2 * t + 1)] = 0;
-                     }
-                     const auto half = static_cast<std::uint64_t>(steps / 2);
-                     float sum = 0;
-                     for (const std::uint64_t mark :
-                          {random.below(half), half + random.below(static_cast<std::uint64_t>(steps) - half)}) {
-                       x[2 * mark + 1] = 1;
-                       sum += x[2 * mark];
-                     }
-                     out[1].values<float>()[0] = sum;
-                   });
-}
-
 }  // namespace narae

@@ -37,11 +37,4 @@ enum class PointSet { exclusive_or, moons, circles };
 [[nodiscard]] NARAE_API Dataset synth_points(PointSet set, Split split, std::int64_t size, std::uint64_t seed = 0,
                                              float noise = 0.1F);
 
-/// The adding problem (Hochreiter and Schmidhuber 1997): sequence (steps, 2) f32, numbers uniform in [0, 1) and marks
-/// that are 1 at two steps, one in each half, and 0 elsewhere; target () f32 is the sum of the two marked numbers.
-/// Answering 1 whatever comes has a squared error of 1/6. Sample i is a pure function of (seed, split, i, steps).
-/// Throws Error for a negative size and for less than 2 steps.
-[[nodiscard]] NARAE_API Dataset synth_adding(Split split, std::int64_t size, std::int64_t steps,
-                                             std::uint64_t seed = 0);
-
 }  // namespace narae

@@ -2,6 +2,7 @@
 
 // What the records of the recurrent layers share.
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -56,6 +57,10 @@ class Steps {
 [[nodiscard]] Tensor states_before(const Tensor& states, const Tensor& first, bool reverse);
 /// sum over time steps and sequences of a^T b, for a: (time, batch, m) and b: (time, batch, n): (m, n).
 [[nodiscard]] Tensor summed_products(const Tensor& a, const Tensor& b);
+/// An argument's place as an index.
+[[nodiscard]] constexpr std::size_t place(int argument) {
+  return static_cast<std::size_t>(argument);
+}
 /// The argument at a place, undefined for place -1.
 [[nodiscard]] Tensor argument(std::span<const Tensor> inputs, int place);
 /// h w^T, (batch, outputs).

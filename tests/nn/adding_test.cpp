@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "narae/core/error.h"
-#include "narae/data/synth.h"
+#include "narae/data/synth_text.h"
 #include "narae/graph/grad.h"
 #include "narae/nn/nn.h"
 #include "narae/ops/ops.h"
@@ -16,8 +16,8 @@ namespace {
 TEST(Adding, TheTargetIsTheSumOfTheMarkedNumbers) {
   constexpr std::int64_t steps = 7;
   const Dataset data = synth_adding(Split::train, 50, steps, 3);
-  const auto x = read_field(data, "sequence", 0, 50);
-  const auto target = read_field(data, "target", 0, 50);
+  const auto x = read_field(data, "image", 0, 50);
+  const auto target = read_field(data, "label", 0, 50);
   EXPECT_EQ(to_string(x.shape), "(50, 7, 2)");
   const auto values = x.values<float>();
   for (std::size_t n = 0; n < 50; ++n) {
@@ -35,7 +35,7 @@ TEST(Adding, TheTargetIsTheSumOfTheMarkedNumbers) {
     EXPECT_EQ(marks[1], 1);
     EXPECT_EQ(sum, target.values<float>()[n]);
   }
-  const auto other = read_field(synth_adding(Split::test, 50, steps, 3), "target", 0, 50);
+  const auto other = read_field(synth_adding(Split::test, 50, steps, 3), "label", 0, 50);
   EXPECT_NE(other.values<float>()[0], target.values<float>()[0]);
   EXPECT_THROW((void)synth_adding(Split::train, 5, 1), Error);
 }
@@ -50,8 +50,8 @@ TEST(Adding, AnLstmLearnsIt) {
   optim::Adam optimizer(parameters, {.lr = 0.01});
   const auto error = [&](const Dataset& data, std::int64_t begin) {
     const Tensor answer =
-        reshape(head(squeeze(layer(read_field(data, "sequence", begin, begin + batch)).state.h, 0)), {-1});
-    return mean(square(answer - read_field(data, "target", begin, begin + batch)));
+        reshape(head(squeeze(layer(read_field(data, "image", begin, begin + batch)).state.h, 0)), {-1});
+    return mean(square(answer - read_field(data, "label", begin, begin + batch)));
   };
   const Dataset train = synth_adding(Split::train, 400 * batch, 10);
   for (std::int64_t step = 0; step < 400; ++step) optimizer.step(grad(error(train, step * batch), parameters));
