@@ -130,7 +130,11 @@ Evaluation evaluate(const nn::Module& model, Loader& loader, const Recipe& recip
     const Tensor logits = runner.answers(batch).front().logits;
     const Tensor loss = task_loss(task, recipe.train, logits, batch.label, false);
     const Tensor answers = looks_at_answers(task) ? logits : loss;
-    eval({answers, loss});
+    // What is carried on is computed with them: the loss alone needs no LSTM's cell, and each batch would begin at the
+    // text's beginning again.
+    std::vector<Tensor> wanted = runner.state();
+    wanted.insert(wanted.end(), {answers, loss});
+    eval(wanted);
     record.add(loss.item(), answers.array(), batch.label);
   }
   return record.take();

@@ -47,8 +47,8 @@ std::vector<std::int64_t> likeliest(std::span<const float> logits, std::int64_t 
   return order;
 }
 
-// The classes whose tokens a vocabulary of single texts holds: those in angle brackets that mean nothing else. A running
-// text may have such words of its own.
+// The classes whose tokens a vocabulary of single texts holds: those in angle brackets that mean nothing else. A
+// running text may have such words of its own.
 std::vector<std::string> classes_of(const text::Tokenizer& tokenizer) {
   const text::Vocabulary& vocabulary = tokenizer.vocabulary;
   std::vector<std::string> names;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "narae/core/error.h"
+#include "narae/graph/eval.h"
 #include "narae/graph/grad.h"
 #include "narae/nn/fine_tune.h"
 #include "narae/nn/init.h"
@@ -108,6 +109,8 @@ std::optional<LearnerStep> Learner::step(Loader& loader, double lr, Tally& tally
     result = left > 1 ? optimizer_->accumulate(std::move(gradients), weight)
                       : optimizer_->step(std::move(gradients), weight);
     if (!result.applied) return LearnerStep{.applied = false, .first_non_finite = result.first_non_finite};
+    // The update has computed what is carried on, but for what lies below frozen layers.
+    if (!runner_.state().empty()) eval(runner_.state());
     add_answers(tally, *task_, loss.item(), answers.array(), batch->label);
     step.loss += weight * loss.item();
     samples += weight;

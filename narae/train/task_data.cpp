@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "narae/core/error.h"
+#include "narae/core/random.h"
 #include "narae/data/catalog.h"
 #include "narae/train/sequence_data.h"
 #include "narae/train/task.h"
@@ -28,13 +29,15 @@ SplitOptions split_options(const Recipe& recipe) {
           .max_pixels = recipe.data.max_pixels};
 }
 
-// The first samples; of streams, whole batches; of single texts, which often lie class by class, ones spread evenly.
+// The first samples; of streams, whole batches; of single texts, which often lie class by class, ones drawn at random,
+// in their order.
 Dataset limited(const Dataset& dataset, std::int64_t limit) {
   if (limit == 0 || limit >= dataset.size()) return dataset;
   if (dataset.streams > 0) return first(dataset, (limit + dataset.streams - 1) / dataset.streams * dataset.streams);
   if (dataset.vocabulary == 0) return first(dataset, limit);
-  std::vector<std::int64_t> positions;
-  for (std::int64_t i = 0; i < limit; ++i) positions.push_back(i * dataset.size() / limit);
+  std::vector<std::int64_t> positions = permutation(dataset.size(), RandomStream(0, hash_of("limit")));
+  positions.resize(static_cast<std::size_t>(limit));
+  std::sort(positions.begin(), positions.end());
   return subset(dataset, positions);
 }
 

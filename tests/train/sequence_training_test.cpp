@@ -125,6 +125,19 @@ TEST(TrainSequences, ALanguageModelGoesOnFromTheMiddleOfAnEpochToTheSameBits) {
   }
 }
 
+TEST(TrainSequences, WhatIsCarriedOnIsComputedOnce) {
+  // However many batches: the same plans, and nothing is computed from the text's beginning again.
+  const fs::path folder = temporary_folder();
+  for (const char* frozen : {"", "train.freeze=encoder,rnn"}) {
+    std::vector<std::string> overrides = {"data.steps=2", "train.epochs=1"};
+    if (*frozen != '\0') overrides.emplace_back(frozen);
+    const auto before = engine_counts();
+    const TrainResult result = train(fable_recipe(folder, overrides), quiet(folder));
+    EXPECT_GT(result.steps, 60);
+    EXPECT_LE(engine_counts().plans_built - before.plans_built, 14) << frozen;
+  }
+}
+
 TEST(TrainSequences, CarriesTheStateFromBatchToBatch) {
   // With a window of one character, what came before is known through the carried state alone: within "the fox saw the
   // grapes", what follows "the " can't be guessed from it better than half of the time.
@@ -238,7 +251,8 @@ TEST(TrainSequences, ALimitTakesTextsOfEveryClass) {
   for (const Dataset* part : {&data.train, &data.judged}) {
     std::int64_t second = 0;
     for (std::int64_t i = 0; i < part->size(); ++i) second += (*part->labels)[part->stored_index(i)];
-    EXPECT_EQ(second, part->size() / 2);
+    EXPECT_GT(second, 0);
+    EXPECT_LT(second, part->size());
   }
 }
 
