@@ -94,15 +94,15 @@ Step reset_before_step(const Tensor& p, const Tensor& h, const Tensor& w_hh) {
 std::vector<Tensor> compose_gru(std::span<const Tensor> inputs, Attributes attributes) {
   const auto a = attributes_as<RecurrentAttributes>(attributes);
   const GruArguments at(a);
-  const Tensor& p = inputs[place(at.p)];
+  const Tensor& p = inputs[index_of(at.p)];
   const Steps steps(p.size(0), a, argument(inputs, at.lengths));
-  Tensor h = inputs[place(at.h0)];
+  Tensor h = inputs[index_of(at.h0)];
   std::vector<Tensor> states(steps.order().size());
   std::vector<Tensor> gates(states.size());
   for (const std::int64_t t : steps.order()) {
     const Step step = a.variant == 0
-                          ? reset_after_step(at_time(p, t), h, inputs[place(at.w_hh)], argument(inputs, at.b_hn))
-                          : reset_before_step(at_time(p, t), h, inputs[place(at.w_hh)]);
+                          ? reset_after_step(at_time(p, t), h, inputs[index_of(at.w_hh)], argument(inputs, at.b_hn))
+                          : reset_before_step(at_time(p, t), h, inputs[index_of(at.w_hh)]);
     h = steps.choose(t, step.h, h);
     states[static_cast<std::size_t>(t)] = h;
     gates[static_cast<std::size_t>(t)] = steps.or_zero(t, step.gates);
@@ -145,9 +145,9 @@ StepGradient reset_before_gradient(const std::vector<Tensor>& gate, const Tensor
 std::vector<Tensor> compose_gru_gradient(std::span<const Tensor> inputs, Attributes attributes) {
   const auto a = attributes_as<RecurrentAttributes>(attributes);
   const GruGradientArguments at(a);
-  const Tensor& all_dh = inputs[place(at.dh)];
+  const Tensor& all_dh = inputs[index_of(at.dh)];
   const Steps steps(all_dh.size(0), a, argument(inputs, at.lengths));
-  const Tensor before = states_before(inputs[place(at.h)], inputs[place(at.h0)], a.reverse != 0);
+  const Tensor before = states_before(inputs[index_of(at.h)], inputs[index_of(at.h0)], a.reverse != 0);
   const auto step_gradient = a.variant == 0 ? reset_after_gradient : reset_before_gradient;
   std::vector<Tensor> dp(steps.order().size());
   std::vector<Tensor> products(dp.size());
@@ -158,8 +158,8 @@ std::vector<Tensor> compose_gru_gradient(std::span<const Tensor> inputs, Attribu
     if (handed_back.defined()) dh = dh + handed_back;
     std::vector<Tensor> dgate;
     if (at.dgates >= 0) dgate = split(at_time(argument(inputs, at.dgates), t), kept_gates(a), 1);
-    const std::vector<Tensor> gate = split(at_time(inputs[place(at.gates)], t), kept_gates(a), 1);
-    const StepGradient step = step_gradient(gate, at_time(before, t), inputs[place(at.w_hh)], dh, dgate);
+    const std::vector<Tensor> gate = split(at_time(inputs[index_of(at.gates)], t), kept_gates(a), 1);
+    const StepGradient step = step_gradient(gate, at_time(before, t), inputs[index_of(at.w_hh)], dh, dgate);
     dp[place] = steps.or_zero(t, step.dp);
     if (a.variant == 0) products[place] = steps.or_zero(t, step.product);
     handed_back = steps.choose(t, step.h, dh);
@@ -198,9 +198,9 @@ void gru_gradient(const GradientCase& at, std::span<Tensor> out) {
   const GruArguments in(a);
   const Tensor& h = at.results[0];
   const Tensor& gates = at.results[1];
-  const Tensor& h0 = at.inputs[place(in.h0)];
+  const Tensor& h0 = at.inputs[index_of(in.h0)];
   const Tensor& dgates = at.cotangents[1];
-  std::vector<Tensor> inputs = {gates, h, h0, at.inputs[place(in.w_hh)],
+  std::vector<Tensor> inputs = {gates, h, h0, at.inputs[index_of(in.w_hh)],
                                 at.cotangents[0].defined() ? at.cotangents[0] : zeros_like(h)};
   if (dgates.defined()) inputs.push_back(dgates);
   if (in.lengths >= 0) inputs.push_back(argument(at.inputs, in.lengths));
@@ -208,10 +208,10 @@ void gru_gradient(const GradientCase& at, std::span<Tensor> out) {
   const Tensor all = apply(gru_gradient_op, inputs, words_of(a));
   const Tensor dp = output(all, 0);
   const Tensor product = a.variant == 0 ? output(all, 1) : Tensor();
-  if (at.needs[place(in.p)]) out[place(in.p)] = dp;
-  if (at.needs[place(in.h0)]) out[place(in.h0)] = output(all, 2);
-  if (at.needs[place(in.w_hh)])
-    out[place(in.w_hh)] = weight_gradient(dp, product, gates, states_before(h, h0, a.reverse != 0));
+  if (at.needs[index_of(in.p)]) out[index_of(in.p)] = dp;
+  if (at.needs[index_of(in.h0)]) out[index_of(in.h0)] = output(all, 2);
+  if (at.needs[index_of(in.w_hh)])
+    out[index_of(in.w_hh)] = weight_gradient(dp, product, gates, states_before(h, h0, a.reverse != 0));
   if (in.b_hn < 0 || !at.needs[static_cast<std::size_t>(in.b_hn)]) return;
   const std::int64_t units = h.size(2);
   out[static_cast<std::size_t>(in.b_hn)] = sum(narrow(product, 2, 2 * units, units), {0, 1});

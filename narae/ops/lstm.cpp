@@ -85,14 +85,14 @@ Step lstm_step(const Tensor& p, const LstmState& state, const Tensor& w_hh, cons
 std::vector<Tensor> compose_lstm(std::span<const Tensor> inputs, Attributes attributes) {
   const auto a = attributes_as<RecurrentAttributes>(attributes);
   const LstmArguments at(a);
-  const Tensor& p = inputs[place(at.p)];
+  const Tensor& p = inputs[index_of(at.p)];
   const Steps steps(p.size(0), a, argument(inputs, at.lengths));
-  LstmState state{inputs[place(at.h0)], inputs[place(at.c0)]};
+  LstmState state{inputs[index_of(at.h0)], inputs[index_of(at.c0)]};
   std::vector<Tensor> h(steps.order().size());
   std::vector<Tensor> c(h.size());
   std::vector<Tensor> gates(h.size());
   for (const std::int64_t t : steps.order()) {
-    const Step step = lstm_step(at_time(p, t), state, inputs[place(at.w_hh)], argument(inputs, at.w_hr));
+    const Step step = lstm_step(at_time(p, t), state, inputs[index_of(at.w_hh)], argument(inputs, at.w_hr));
     state = {steps.choose(t, step.state.h, state.h), steps.choose(t, step.state.c, state.c)};
     const auto place = static_cast<std::size_t>(t);
     h[place] = state.h;
@@ -106,19 +106,19 @@ std::vector<Tensor> compose_lstm(std::span<const Tensor> inputs, Attributes attr
 std::vector<Tensor> compose_lstm_gradient(std::span<const Tensor> inputs, Attributes attributes) {
   const auto a = attributes_as<RecurrentAttributes>(attributes);
   const LstmGradientArguments at(a);
-  const Tensor& all_dh = inputs[place(at.dh)];
+  const Tensor& all_dh = inputs[index_of(at.dh)];
   const Tensor w_hr = argument(inputs, at.w_hr);
   const Steps steps(all_dh.size(0), a, argument(inputs, at.lengths));
-  const Tensor cells_before = states_before(inputs[place(at.c)], inputs[place(at.c0)], a.reverse != 0);
+  const Tensor cells_before = states_before(inputs[index_of(at.c)], inputs[index_of(at.c0)], a.reverse != 0);
   std::vector<Tensor> dp(steps.order().size());
   std::vector<Tensor> of_h(dp.size());
   Tensor dh_back;
   Tensor dc_back;
   for (const std::int64_t t : steps.backwards()) {
     const auto place = static_cast<std::size_t>(t);
-    const std::vector<Tensor> gate = split(at_time(inputs[place(at.gates)], t), 4, 1);
+    const std::vector<Tensor> gate = split(at_time(inputs[index_of(at.gates)], t), 4, 1);
     const auto& [i, f, g, o] = std::tie(gate[0], gate[1], gate[2], gate[3]);
-    const Tensor tanh_c = tanh(at_time(inputs[place(at.c)], t));
+    const Tensor tanh_c = tanh(at_time(inputs[index_of(at.c)], t));
 
     Tensor dh = at_time(all_dh, t);
     if (dh_back.defined()) dh = dh + dh_back;
@@ -136,7 +136,7 @@ std::vector<Tensor> compose_lstm_gradient(std::span<const Tensor> inputs, Attrib
     const Tensor slopes = concat({i * (1.0 - i), f * (1.0 - f), 1.0 - square(g), o * (1.0 - o)}, 1);
     dp[place] = steps.or_zero(t, dgates * slopes);
 
-    dh_back = steps.choose(t, matmul(dp[place], inputs[place(at.w_hh)]), dh);
+    dh_back = steps.choose(t, matmul(dp[place], inputs[index_of(at.w_hh)]), dh);
     dc_back = steps.choose(t, dc * f, dc_outside.defined() ? dc_outside : zeros_like(dc));
   }
   return {stack(dp), dh_back, dc_back, w_hr.defined() ? stack(of_h) : zeros({0}, all_dh.dtype())};
@@ -162,7 +162,7 @@ const Op& lstm_gradient_op = define_op({.name = "lstm_gradient",
 std::vector<Tensor> gradient_inputs(const GradientCase& at, RecurrentAttributes& a) {
   const LstmArguments in(a);
   const auto& [dh, dc, dgates] = std::tie(at.cotangents[0], at.cotangents[1], at.cotangents[2]);
-  std::vector<Tensor> inputs = {at.results[2], at.results[1], at.inputs[place(in.c0)], at.inputs[place(in.w_hh)],
+  std::vector<Tensor> inputs = {at.results[2], at.results[1], at.inputs[index_of(in.c0)], at.inputs[index_of(in.w_hh)],
                                 dh.defined() ? dh : zeros_like(at.results[0])};
   if (in.w_hr >= 0) inputs.push_back(argument(at.inputs, in.w_hr));
   if (dc.defined()) inputs.push_back(dc);
@@ -178,11 +178,12 @@ void lstm_gradient(const GradientCase& at, std::span<Tensor> out) {
   const std::vector<Tensor> inputs = gradient_inputs(at, a);
   const Tensor all = apply(lstm_gradient_op, inputs, words_of(a));
   const Tensor dp = output(all, 0);
-  if (at.needs[place(in.p)]) out[place(in.p)] = dp;
-  if (at.needs[place(in.h0)]) out[place(in.h0)] = output(all, 1);
-  if (at.needs[place(in.c0)]) out[place(in.c0)] = output(all, 2);
-  if (at.needs[place(in.w_hh)]) {
-    out[place(in.w_hh)] = summed_products(dp, states_before(at.results[0], at.inputs[place(in.h0)], a.reverse != 0));
+  if (at.needs[index_of(in.p)]) out[index_of(in.p)] = dp;
+  if (at.needs[index_of(in.h0)]) out[index_of(in.h0)] = output(all, 1);
+  if (at.needs[index_of(in.c0)]) out[index_of(in.c0)] = output(all, 2);
+  if (at.needs[index_of(in.w_hh)]) {
+    out[index_of(in.w_hh)] =
+        summed_products(dp, states_before(at.results[0], at.inputs[index_of(in.h0)], a.reverse != 0));
   }
   if (in.w_hr < 0 || !at.needs[static_cast<std::size_t>(in.w_hr)]) return;
   const std::int64_t units = at.results[1].size(2);

@@ -58,7 +58,7 @@ class Steps {
 /// sum over time steps and sequences of a^T b, for a: (time, batch, m) and b: (time, batch, n): (m, n).
 [[nodiscard]] Tensor summed_products(const Tensor& a, const Tensor& b);
 /// An argument's place as an index.
-[[nodiscard]] constexpr std::size_t place(int argument) {
+[[nodiscard]] constexpr std::size_t index_of(int argument) {
   return static_cast<std::size_t>(argument);
 }
 /// The argument at a place, undefined for place -1.

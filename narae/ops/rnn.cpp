@@ -43,12 +43,12 @@ Nonlinearity nonlinearity_of(const RecurrentAttributes& a) {
 std::vector<Tensor> compose_rnn(std::span<const Tensor> inputs, Attributes attributes) {
   const auto a = attributes_as<RecurrentAttributes>(attributes);
   const RnnArguments at(a);
-  const Tensor& p = inputs[place(at.p)];
+  const Tensor& p = inputs[index_of(at.p)];
   const Steps steps(p.size(0), a, argument(inputs, at.lengths));
-  Tensor h = inputs[place(at.h0)];
+  Tensor h = inputs[index_of(at.h0)];
   std::vector<Tensor> states(steps.order().size());
   for (const std::int64_t t : steps.order()) {
-    h = steps.choose(t, rnn_cell(at_time(p, t), h, inputs[place(at.w_hh)], nonlinearity_of(a)), h);
+    h = steps.choose(t, rnn_cell(at_time(p, t), h, inputs[index_of(at.w_hh)], nonlinearity_of(a)), h);
     states[static_cast<std::size_t>(t)] = h;
   }
   return {stack(states)};
@@ -58,18 +58,18 @@ std::vector<Tensor> compose_rnn(std::span<const Tensor> inputs, Attributes attri
 std::vector<Tensor> compose_rnn_gradient(std::span<const Tensor> inputs, Attributes attributes) {
   const auto a = attributes_as<RecurrentAttributes>(attributes);
   const RnnGradientArguments at(a);
-  const Tensor& dh = inputs[place(at.dh)];
+  const Tensor& dh = inputs[index_of(at.dh)];
   const Steps steps(dh.size(0), a, argument(inputs, at.lengths));
   std::vector<Tensor> dp(steps.order().size());
   Tensor handed_back;
   for (const std::int64_t t : steps.backwards()) {
     Tensor d = at_time(dh, t);
     if (handed_back.defined()) d = d + handed_back;
-    const Tensor h = at_time(inputs[place(at.h)], t);
+    const Tensor h = at_time(inputs[index_of(at.h)], t);
     const Tensor slope = a.variant == 0 ? d * (1.0 - square(h)) : where(greater(h, 0.0), d, 0.0);
     Tensor& of_p = dp[static_cast<std::size_t>(t)];
     of_p = steps.or_zero(t, slope);
-    handed_back = steps.choose(t, matmul(of_p, inputs[place(at.w_hh)]), d);
+    handed_back = steps.choose(t, matmul(of_p, inputs[index_of(at.w_hh)]), d);
   }
   return {stack(dp), handed_back};
 }
@@ -93,14 +93,14 @@ void rnn_gradient(const GradientCase& at, std::span<Tensor> out) {
   const auto a = attributes_as<RecurrentAttributes>(at.attributes);
   const RnnArguments in(a);
   const Tensor& h = at.results[0];
-  std::vector<Tensor> inputs = {h, at.inputs[place(in.w_hh)], at.cotangents[0]};
+  std::vector<Tensor> inputs = {h, at.inputs[index_of(in.w_hh)], at.cotangents[0]};
   if (in.lengths >= 0) inputs.push_back(argument(at.inputs, in.lengths));
   const Tensor all = apply(rnn_gradient_op, inputs, at.attributes);
   const Tensor dp = output(all, 0);
-  if (at.needs[place(in.p)]) out[place(in.p)] = dp;
-  if (at.needs[place(in.h0)]) out[place(in.h0)] = output(all, 1);
-  if (at.needs[place(in.w_hh)])
-    out[place(in.w_hh)] = summed_products(dp, states_before(h, at.inputs[place(in.h0)], a.reverse != 0));
+  if (at.needs[index_of(in.p)]) out[index_of(in.p)] = dp;
+  if (at.needs[index_of(in.h0)]) out[index_of(in.h0)] = output(all, 1);
+  if (at.needs[index_of(in.w_hh)])
+    out[index_of(in.w_hh)] = summed_products(dp, states_before(h, at.inputs[index_of(in.h0)], a.reverse != 0));
 }
 
 }  // namespace
