@@ -97,7 +97,7 @@ TEST(TextSets, PolarityAndLabelLines) {
 
 // Forty texts of class 0 and twenty of class 1.
 fs::path pile() {
-  const fs::path folder = fresh_folder() / "pile";
+  fs::path folder = fresh_folder() / "pile";
   std::string table = "text,label\n";
   for (int i = 0; i < 60; ++i) table += "t" + std::to_string(i) + "," + std::to_string(i % 3 == 0 ? 1 : 0) + "\n";
   write(folder / "all.csv", table);

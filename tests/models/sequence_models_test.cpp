@@ -80,7 +80,7 @@ TEST_P(SequenceModels, FollowPyTorch) {
   for (const auto& [key, array] : values) {
     keys.insert(key);
     ASSERT_TRUE(theirs.contains(key)) << key;
-    const Array& expected = sequence_values().tensors.at(name + "." + key);
+    const Array& expected = sequence_values().tensors.at(testing::key_of(name, key));
     if (key != "out.loss") ASSERT_TRUE(array.shape == expected.shape) << key << " " << to_string(array.shape);
     EXPECT_LE(testing::relative_error(array, expected), std::max(1e-5, 4 * theirs[key].get<double>())) << key;
   }

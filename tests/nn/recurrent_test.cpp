@@ -17,8 +17,6 @@
 namespace narae {
 namespace {
 
-using nn::RecurrentOptions;
-
 std::vector<std::string> names_of(const nn::Module& layer) {
   std::vector<std::string> result;
   for (const auto& [name, value] : layer.state_dict()) result.push_back(name);

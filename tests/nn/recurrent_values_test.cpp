@@ -110,7 +110,8 @@ TEST(RecurrentValues, FollowPyTorchInFloat64) {
     const Arrays values = computed(name, arguments, DType::f64);
     // Sums of a few hundred products: 1e-10 leaves room for another order of them.
     for (const auto& [key, array] : values)
-      testing::expect_near(array, recurrent_values().tensors.at(name + "." + key), 1e-10, 1e-12, name + " " + key);
+      testing::expect_near(array, recurrent_values().tensors.at(testing::key_of(name, key)), 1e-10, 1e-12,
+                           testing::key_of(name, key));
   }
   EXPECT_GE(recurrent_values().description.size(), 60U);
 }
@@ -119,7 +120,7 @@ TEST(RecurrentValues, FollowPyTorchInFloat32) {
   for (const auto& [name, arguments] : recurrent_values().description.items()) {
     for (const auto& [key, array] : computed(name, arguments, DType::f32)) {
       const double theirs = arguments["float32"].at(key);
-      EXPECT_LE(testing::relative_error(array, recurrent_values().tensors.at(name + "." + key)),
+      EXPECT_LE(testing::relative_error(array, recurrent_values().tensors.at(testing::key_of(name, key))),
                 std::max(1e-5, 4 * theirs))
           << name << " " << key;
     }

@@ -58,6 +58,13 @@ inline void expect_near(const Array& got, const Array& expected, double rtol, do
   }
 }
 
+/// "name.key": what a tensor of a case is called in the file.
+inline std::string key_of(std::string name, const std::string& key) {
+  name += ".";
+  name += key;
+  return name;
+}
+
 /// |got - expected| / |expected|, Euclidean norms.
 inline double relative_error(const Array& got, const Array& expected) {
   const std::vector<double> a = Tensor(got).to_vector<double>();

@@ -18,10 +18,9 @@ TEST(Utf8, CountsCharactersNotBytes) {
 }
 
 TEST(Utf8, DecodesAndEncodesEveryLength) {
-  const std::u32string characters = U"\0a\u007f\u0080\u07ff\u0800\ud7ff\ue000\uffff\U00010000\U0010ffff";
   const std::u32string all(U"\0a\u007f\u0080\u07ff\u0800\ud7ff\ue000\uffff\U00010000\U0010ffff", 11);
   EXPECT_EQ(decode_utf8(encode_utf8(all)), all);
-  EXPECT_EQ(encode_utf8(characters), "");
+  EXPECT_EQ(encode_utf8(U""), "");
   EXPECT_EQ(encode_utf8(all).size(), 1U + 1 + 1 + 2 + 2 + 3 + 3 + 3 + 3 + 4 + 4);
   EXPECT_THROW((void)encode_utf8(U"\x110000"), Error);
   EXPECT_THROW((void)encode_utf8(std::u32string(1, static_cast<char32_t>(0xD800))), Error);

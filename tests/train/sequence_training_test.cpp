@@ -250,7 +250,9 @@ TEST(TrainSequences, ALimitTakesTextsOfEveryClass) {
   EXPECT_EQ(data.judged.size(), 4);
   for (const Dataset* part : {&data.train, &data.judged}) {
     std::int64_t second = 0;
-    for (std::int64_t i = 0; i < part->size(); ++i) second += (*part->labels)[part->stored_index(i)];
+    for (std::int64_t i = 0; i < part->size(); ++i) {
+      second += (*part->labels)[static_cast<std::size_t>(part->stored_index(i))];
+    }
     EXPECT_GT(second, 0);
     EXPECT_LT(second, part->size());
   }
