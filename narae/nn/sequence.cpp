@@ -12,7 +12,7 @@ constexpr double below_all = -1e30;
 }  // namespace
 
 Tensor position_mask(const Tensor& lengths, std::int64_t steps) {
-  const Tensor positions = cast(arange(0, static_cast<double>(steps), 1, DType::f64), DType::i64);
+  const Tensor positions = arange(0, static_cast<double>(steps), 1, DType::i64);
   return less(unsqueeze(positions, 0), unsqueeze(lengths, 1));
 }
 

@@ -111,6 +111,10 @@ TextGenerator::TextGenerator(const TrainedModel& model, const Prompt& prompt, co
   if (tokenizer.rule.line_ends && !tokens.empty() && !prompt.text.ends_with('\n')) tokens.pop_back();
   at_word_start_ = tokens.empty() || prompt.text.ends_with('\n') || prompt.text.ends_with(' ');
   const std::vector<std::string> classes = classes_of(tokenizer);
+  for (const std::string& name : classes) never_.push_back(vocabulary.id(text::class_token(name)));
+  for (const text::Special special : {text::Special::padding, text::Special::begin, text::Special::unknown}) {
+    if (const auto id = vocabulary.find(special)) never_.push_back(*id);
+  }
   if (!classes.empty()) {
     const std::string name = prompt.of_class.empty() ? classes[random_.below(classes.size())] : prompt.of_class;
     tokens.insert(tokens.begin(), class_id(vocabulary, name, classes));
@@ -137,14 +141,8 @@ void TextGenerator::read(std::span<const std::int64_t> tokens) {
   const Array values = last.array();
   logits_.assign(values.values<float>().begin(), values.values<float>().end());
   state_ = std::move(output.state);
-  for (const std::string& name : classes_of(*model_.tokenizer)) {
-    logits_[static_cast<std::size_t>(model_.tokenizer->vocabulary.id(text::class_token(name)))] =
-        -std::numeric_limits<float>::infinity();
-  }
-  for (const text::Special special : {text::Special::padding, text::Special::begin, text::Special::unknown}) {
-    if (const auto id = model_.tokenizer->vocabulary.find(special)) {
-      logits_[static_cast<std::size_t>(*id)] = -std::numeric_limits<float>::infinity();
-    }
+  for (const std::int64_t token : never_) {
+    logits_[static_cast<std::size_t>(token)] = -std::numeric_limits<float>::infinity();
   }
 }
 

@@ -59,7 +59,8 @@ class NARAE_API TextGenerator {
   SamplingOptions options_;
   RandomStream random_;
   std::vector<Tensor> state_;
-  std::vector<float> logits_;  // of the token that comes next
+  std::vector<float> logits_;        // of the token that comes next
+  std::vector<std::int64_t> never_;  // tokens that are not chosen
   std::int64_t unknown_ = 0;
   bool at_word_start_ = true;  // nothing to be kept apart from
   bool ended_ = false;

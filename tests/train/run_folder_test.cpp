@@ -15,6 +15,7 @@
 #include "narae/train/append_file.h"
 #include "narae/train/table.h"
 #include "tests/cli/command.h"
+#include "tests/train/runs_for_tests.h"
 
 namespace narae {
 namespace {
@@ -23,15 +24,6 @@ namespace fs = std::filesystem;
 using cli::read_whole;
 using cli::temporary_folder;
 using cli::write_whole;
-
-std::string refusal(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
-}
 
 TEST(RunFolder, TakenNamesGetANumber) {
   const fs::path project = temporary_folder() / "runs";

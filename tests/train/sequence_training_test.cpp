@@ -18,6 +18,7 @@
 #include "narae/train/trained_model.h"
 #include "narae/train/trainer.h"
 #include "tests/cli/command.h"
+#include "tests/train/runs_for_tests.h"
 
 namespace narae {
 namespace {
@@ -57,19 +58,6 @@ clip_norm = 1.0
   overrides.push_back("data.name=" + (folder / "fable.txt").string());
   apply_overrides(recipe, overrides);
   return recipe;
-}
-
-TrainOptions quiet(const fs::path& project) {
-  return {.project = project, .progress = {.quiet = true}};
-}
-
-std::string refusal(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
 }
 
 TEST(TrainSequences, ALanguageModelLearnsGeneratesAndKeepsItsVocabulary) {

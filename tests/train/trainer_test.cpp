@@ -13,6 +13,7 @@
 #include "narae/train/table.h"
 #include "tests/cli/command.h"
 #include "tests/data/picture_folder_for_tests.h"
+#include "tests/train/runs_for_tests.h"
 
 namespace narae {
 namespace {
@@ -44,19 +45,6 @@ schedule = { name = "cosine", warmup_steps = 4 }
 Recipe changed(Recipe recipe, std::vector<std::string> overrides) {
   apply_overrides(recipe, overrides);
   return recipe;
-}
-
-TrainOptions quiet(const fs::path& project) {
-  return {.project = project, .progress = {.quiet = true}};
-}
-
-std::string refusal(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
 }
 
 // Without the column of times.
