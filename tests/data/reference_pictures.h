@@ -8,13 +8,14 @@
 #include "gtest/gtest.h"
 #include "narae/core/array.h"
 #include "narae/io/safetensors.h"
+#include "tests/house/places.h"
 
 namespace narae::testing_files {
 
 /// What Pillow makes of pictures, see tests/reference/make_pictures.py.
 inline const std::map<std::string, Array>& reference_pictures() {
   static const std::map<std::string, Array> tensors =
-      read_safetensors(std::filesystem::path(NARAE_SOURCE_DIR) / "tests/reference/pictures.safetensors").tensors;
+      read_safetensors(testing::source_dir() / "tests/reference/pictures.safetensors").tensors;
   return tensors;
 }
 

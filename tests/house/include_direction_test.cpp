@@ -11,9 +11,12 @@
 #include <string_view>
 #include <vector>
 
+#include "tests/house/places.h"
+
 namespace {
 
 namespace fs = std::filesystem;
+using narae::testing::source_dir;
 
 using Folders = std::set<std::string, std::less<>>;
 
@@ -46,10 +49,6 @@ struct Include {
   int line;
   std::string header;
 };
-
-fs::path source_dir() {
-  return NARAE_SOURCE_DIR;
-}
 
 // narae/core/shape.h of the line `#include "narae/core/shape.h"`.
 std::optional<std::string> header_in(std::string_view line) {

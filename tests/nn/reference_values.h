@@ -15,6 +15,7 @@
 
 #include "narae/graph/eval.h"
 #include "narae/io/safetensors.h"
+#include "tests/house/places.h"
 
 namespace narae::testing {
 
@@ -24,7 +25,7 @@ struct ReferenceFile {
   nlohmann::json description;
 
   ReferenceFile(const std::string& name, const std::string& key) {
-    const auto path = std::filesystem::path(NARAE_SOURCE_DIR) / "tests" / "reference" / name;
+    const auto path = source_dir() / "tests" / "reference" / name;
     TensorFile file = read_safetensors(path);
     tensors = std::move(file.tensors);
     description = nlohmann::json::parse(file.metadata.at(key));

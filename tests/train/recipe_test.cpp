@@ -11,6 +11,7 @@
 #include "narae/core/error.h"
 #include "narae/core/files.h"
 #include "narae/models/registry.h"
+#include "tests/house/places.h"
 
 namespace narae {
 namespace {
@@ -286,7 +287,7 @@ TEST(RecipeKeys, EveryDefaultIsWhatTheKeyTakesAndEveryKeyIsDocumented) {
 }
 
 TEST(RecipeKeys, TheDocumentationIsUpToDate) {
-  const fs::path file = fs::path(NARAE_SOURCE_DIR) / "docs" / "recipes.md";
+  const fs::path file = testing::source_dir() / "docs" / "recipes.md";
   EXPECT_EQ(read_text(file), recipe_reference()) << "write it anew: narae recipes keys > docs/recipes.md";
 }
 

@@ -1,0 +1,14 @@
+#include "tests/house/places.h"
+
+namespace narae::testing {
+
+std::filesystem::path source_dir() {
+  return NARAE_SOURCE_DIR;
+}
+
+const std::string& command_path() {
+  static const std::string path = NARAE_COMMAND;
+  return path;
+}
+
+}  // namespace narae::testing
