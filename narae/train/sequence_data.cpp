@@ -19,7 +19,7 @@ namespace {
 TextSetOptions text_set_options(const Recipe& recipe) {
   return {.validation_fraction = recipe.data.val_fraction,
           .test_fraction = recipe.data.test_fraction,
-          .seed = static_cast<std::uint64_t>(recipe.train.seed)};
+          .seed = static_cast<std::uint64_t>(recipe.data.split_seed)};
 }
 
 EncodeOptions encode_options(const DataRecipe& recipe) {
@@ -100,6 +100,10 @@ TaskData open_tagged_sentences(const Recipe& recipe, const text::Tokenizer* know
 }
 
 TaskData open_running_text(const Recipe& recipe, const text::Tokenizer* known) {
+  if (recipe.data.max_length > 0) {
+    throw UsageError("data.max_length is of single texts; '" + recipe.data.name +
+                     "' is a running text, which is read in pieces of data.steps");
+  }
   const text::Corpus corpus =
       open_corpus(recipe.data.name, {.validation = recipe.data.val_fraction, .test = recipe.data.test_fraction});
   text::Tokenization usual{.kind = text::TokenKind::character};
@@ -189,11 +193,7 @@ TaskData open_text_data(const Recipe& recipe, const text::Tokenizer* tokenizer) 
 
 TaskData open_series_data(const Recipe& recipe) {
   TaskData data;
-  data.windows = forecast_windows(open_series(recipe.data.name), {.target = recipe.data.target,
-                                                                  .window = recipe.data.window,
-                                                                  .horizon = recipe.data.horizon,
-                                                                  .validation_fraction = recipe.data.val_fraction,
-                                                                  .test_fraction = recipe.data.test_fraction});
+  data.windows = open_windows(recipe);
   data.train = data.windows->train;
   data.judged = data.windows->validation;
   data.test = data.windows->test;
@@ -201,3 +201,16 @@ TaskData open_series_data(const Recipe& recipe) {
 }
 
 }  // namespace narae::detail
+
+namespace narae {
+
+ForecastWindows open_windows(const Recipe& recipe) {
+  if (recipe.task != "forecast") throw UsageError("the task " + recipe.task + " has no series to forecast");
+  return forecast_windows(open_series(recipe.data.name), {.target = recipe.data.target,
+                                                          .window = recipe.data.window,
+                                                          .horizon = recipe.data.horizon,
+                                                          .validation_fraction = recipe.data.val_fraction,
+                                                          .test_fraction = recipe.data.test_fraction});
+}
+
+}  // namespace narae
