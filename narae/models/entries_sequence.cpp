@@ -35,6 +35,7 @@ std::shared_ptr<nn::Module> make_language_model(const ModelSpec& spec) {
                                                      .hidden = option<std::int64_t>(spec, "hidden"),
                                                      .layers = option<std::int64_t>(spec, "layers"),
                                                      .dropout = option<double>(spec, "dropout"),
+                                                     .drop_embedded = option<bool>(spec, "drop_embedded"),
                                                      .variational = option<bool>(spec, "variational"),
                                                      .tied = option<bool>(spec, "tied"),
                                                      .range = option<double>(spec, "range")});
@@ -113,6 +114,7 @@ std::vector<Entry> sequence_entries() {
                     width("hidden", 256, "units of a layer"),
                     layers(2),
                     dropout(0, "share dropped of the embedded tokens, between layers and before the decoder"),
+                    flag("drop_embedded", true, "drop of the embedded tokens, too"),
                     flag("variational", false, "drop the same units at all positions of a sequence"),
                     flag("tied", false, "the decoder's weight is the embedding's"),
                     {.name = "range",

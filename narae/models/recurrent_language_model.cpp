@@ -24,6 +24,7 @@ nn::Linear decoder_of(std::int64_t vocabulary, const nn::Embedding& encoder,
 
 RecurrentLanguageModel::RecurrentLanguageModel(std::int64_t vocabulary, const RecurrentLanguageModelOptions& options)
     : dropout_(options.dropout),
+      drop_embedded_(options.drop_embedded),
       variational_(options.variational),
       encoder_(register_module("encoder", nn::Embedding(vocabulary, options.embedding))),
       rnn_(register_module(
@@ -42,7 +43,8 @@ Tensor RecurrentLanguageModel::dropped(const Tensor& x) const {
 }
 
 nn::SequenceOutput RecurrentLanguageModel::run(const nn::SequenceInput& input) const {
-  const auto [y, state] = rnn_(dropped(encoder_(input.x)), state_of(input.state), input.lengths);
+  const Tensor x = encoder_(input.x);
+  const auto [y, state] = rnn_(drop_embedded_ ? dropped(x) : x, state_of(input.state), input.lengths);
   return {.logits = decoder_(dropped(y)), .state = parts_of(state)};
 }
 

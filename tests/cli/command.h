@@ -98,7 +98,8 @@ inline pid_t start_command(const std::vector<std::string>& arguments, const Comm
   }
   envp.push_back(nullptr);
   pid_t child = 0;
-  const int error = posix_spawn(&child, test_places::command_path().c_str(), &actions, nullptr, argv.data(), envp.data());
+  const int error =
+      posix_spawn(&child, test_places::command_path().c_str(), &actions, nullptr, argv.data(), envp.data());
   posix_spawn_file_actions_destroy(&actions);
   if (error != 0) throw std::runtime_error("can't start " + test_places::command_path() + ": " + std::strerror(error));
   return child;
