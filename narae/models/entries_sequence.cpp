@@ -28,6 +28,15 @@ ModelOption flag(const std::string& name, bool initial, const std::string& doc) 
   return {.name = name, .initial = initial, .choices = {}, .doc = doc};
 }
 
+ModelOption embedding_std() {
+  return {.name = "embedding_std",
+          .initial = 1.0,
+          .choices = {},
+          .low = 0,
+          .high = 10,
+          .doc = "deviation of the first embeddings; a small one leaves words that are seldom seen without a say"};
+}
+
 std::shared_ptr<nn::Module> make_language_model(const ModelSpec& spec) {
   return std::make_shared<RecurrentLanguageModel>(
       spec.vocabulary, RecurrentLanguageModelOptions{.cell = option<std::string>(spec, "cell"),
@@ -44,6 +53,7 @@ std::shared_ptr<nn::Module> make_language_model(const ModelSpec& spec) {
 RecurrentClassifierOptions classifier_options(const ModelSpec& spec) {
   return {.cell = option<std::string>(spec, "cell"),
           .embedding = option<std::int64_t>(spec, "embedding"),
+          .embedding_std = option<double>(spec, "embedding_std"),
           .hidden = option<std::int64_t>(spec, "hidden"),
           .layers = option<std::int64_t>(spec, "layers"),
           .bidirectional = option<bool>(spec, "bidirectional"),
@@ -63,6 +73,7 @@ std::shared_ptr<nn::Module> make_tagger(const ModelSpec& spec) {
 std::shared_ptr<nn::Module> make_text_cnn(const ModelSpec& spec) {
   return std::make_shared<TextCnn>(spec.vocabulary, spec.num_classes,
                                    TextCnnOptions{.embedding = option<std::int64_t>(spec, "embedding"),
+                                                  .embedding_std = option<double>(spec, "embedding_std"),
                                                   .filters = option<std::int64_t>(spec, "filters"),
                                                   .heights = option<std::vector<std::int64_t>>(spec, "heights"),
                                                   .dropout = option<double>(spec, "dropout")});
@@ -85,6 +96,7 @@ std::shared_ptr<nn::Module> make_regressor(const ModelSpec& spec) {
 std::vector<ModelOption> tagger_options() {
   return {cell(),
           width("embedding", 128, "features of a token"),
+          embedding_std(),
           width("hidden", 128, "units of each direction"),
           layers(1),
           flag("bidirectional", true, "also read from the end"),
@@ -139,6 +151,7 @@ std::vector<Entry> sequence_entries() {
         .input = sentence,
         .num_classes = 2,
         .options = {width("embedding", 128, "features of a token"),
+                    embedding_std(),
                     width("filters", 100, "filters of each height"),
                     {.name = "heights",
                      .initial = std::vector<std::int64_t>{3, 4, 5},

@@ -20,7 +20,8 @@ RecurrentClassifier::RecurrentClassifier(std::int64_t vocabulary, std::int64_t c
                                          const RecurrentClassifierOptions& options)
     : pooling_(options.pooling),
       bidirectional_(options.bidirectional),
-      embedding_(register_module("embedding", nn::Embedding(vocabulary, options.embedding))),
+      embedding_(register_module("embedding",
+                                 nn::Embedding(vocabulary, options.embedding, {.stddev = options.embedding_std}))),
       dropout_(register_module("dropout", nn::Dropout(options.dropout))),
       rnn_(register_module("rnn", layers_of(options))),
       fc_(register_module("fc", nn::Linear(width_of(options), classes))) {}
@@ -40,7 +41,8 @@ nn::SequenceOutput RecurrentClassifier::run(const nn::SequenceInput& input) cons
 
 RecurrentTagger::RecurrentTagger(std::int64_t vocabulary, std::int64_t classes,
                                  const RecurrentClassifierOptions& options)
-    : embedding_(register_module("embedding", nn::Embedding(vocabulary, options.embedding))),
+    : embedding_(register_module("embedding",
+                                 nn::Embedding(vocabulary, options.embedding, {.stddev = options.embedding_std}))),
       dropout_(register_module("dropout", nn::Dropout(options.dropout))),
       rnn_(register_module("rnn", layers_of(options))),
       fc_(register_module("fc", nn::Linear(width_of(options), classes))) {}

@@ -14,6 +14,7 @@ namespace narae::models {
 struct RecurrentClassifierOptions {
   std::string cell = "lstm";  ///< see make_layers
   std::int64_t embedding = 128;
+  double embedding_std = 1;   ///< deviation of the first embeddings
   std::int64_t hidden = 128;  ///< in each direction
   std::int64_t layers = 1;
   bool bidirectional = true;

@@ -44,7 +44,8 @@ Tensor WindowFilterList::operator()(const Tensor& x, const Tensor& lengths) cons
 }
 
 TextCnn::TextCnn(std::int64_t vocabulary, std::int64_t classes, const TextCnnOptions& options)
-    : embedding_(register_module("embedding", nn::Embedding(vocabulary, options.embedding))),
+    : embedding_(register_module("embedding",
+                                 nn::Embedding(vocabulary, options.embedding, {.stddev = options.embedding_std}))),
       convs_(register_module("convs", WindowFilterList(options))),
       dropout_(register_module("dropout", nn::Dropout(options.dropout))),
       fc_(register_module("fc", nn::Linear(std::ssize(options.heights) * options.filters, classes))) {}

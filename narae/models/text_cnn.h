@@ -13,6 +13,7 @@ namespace narae::models {
 
 struct TextCnnOptions {
   std::int64_t embedding = 128;
+  double embedding_std = 1;                       ///< deviation of the first embeddings
   std::int64_t filters = 100;                     ///< of each height
   std::vector<std::int64_t> heights = {3, 4, 5};  ///< tokens that a filter sees at once
   double dropout = 0.5;

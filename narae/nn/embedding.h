@@ -6,10 +6,10 @@ namespace narae::nn {
 
 struct EmbeddingOptions {
   DType dtype = default_dtype();
+  double stddev = 1;  ///< deviation of the first values
 };
 
-/// Rows of weight: (entries, width), looked up by integers of any shape: (...) -> (..., width). Standard normal at
-/// first.
+/// Rows of weight: (entries, width), looked up by integers of any shape: (...) -> (..., width). Normal at first.
 class NARAE_API Embedding : public Module {
  public:
   Embedding(std::int64_t entries, std::int64_t width, const EmbeddingOptions& options = {});

@@ -99,6 +99,12 @@ TaskData open_tagged_sentences(const Recipe& recipe, const text::Tokenizer* know
       });
 }
 
+// A text is judged in few streams: each of them begins without knowing what came before.
+std::int64_t judged_streams(std::int64_t tokens, std::int64_t most) {
+  constexpr std::int64_t of_stream = 10'000;
+  return std::clamp<std::int64_t>(tokens / of_stream, 1, most);
+}
+
 TaskData open_running_text(const Recipe& recipe, const text::Tokenizer* known) {
   if (recipe.data.max_length > 0) {
     throw UsageError("data.max_length is of single texts; '" + recipe.data.name +
@@ -115,10 +121,13 @@ TaskData open_running_text(const Recipe& recipe, const text::Tokenizer* known) {
   });
   const auto windows = [&](Split split, const std::string& text) {
     if (text.empty()) return Dataset{};
-    Dataset part = language_windows(fmt::format("{} ({})", corpus.name, name_of(split)), data.tokenizer->encode(text),
-                                    recipe.train.batch_size, recipe.data.steps);
+    text::TokenIds tokens = data.tokenizer->encode(text);
+    const std::int64_t batch = recipe.train.batch_size;
+    const std::int64_t streams = split == Split::train ? batch : judged_streams(std::ssize(tokens), batch);
+    Dataset part = language_windows(fmt::format("{} ({})", corpus.name, name_of(split)), std::move(tokens), streams,
+                                    recipe.data.steps);
     part.vocabulary = data.tokenizer->vocabulary.size();
-    part.streams = recipe.train.batch_size;
+    part.streams = streams;
     return part;
   };
   data.train = windows(Split::train, corpus.train);

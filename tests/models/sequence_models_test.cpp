@@ -12,6 +12,7 @@
 #include "narae/nn/sequence.h"
 #include "narae/ops/elementwise.h"
 #include "narae/ops/random.h"
+#include "narae/ops/reduce.h"
 #include "narae/train/optimization.h"
 #include "narae/train/weight_average.h"
 #include "tests/models/zoo_reference.h"
@@ -117,6 +118,37 @@ TEST(SequenceModel, EveryOneIsComparedWithPyTorch) {
 }
 
 // One variable under two names.
+TEST(SequenceModel, EmbeddingsBeginAsSmallAsTheyAreToldTo) {
+  for (const char* name : {"text-cnn", "rnn-classifier", "rnn-tagger"}) {
+    for (const double stddev : {0.1, 1.0}) {
+      const auto network = models::make_model(
+          {.name = name, .options = {{"embedding_std", stddev}}, .input = {8}, .num_classes = 2, .vocabulary = 500});
+      const Tensor weight = network->parameters().front();
+      ASSERT_EQ(weight.name(), "embedding.weight");
+      EXPECT_NEAR(mean(weight * weight).to_vector<float>()[0], stddev * stddev, 0.05 * stddev * stddev) << name;
+    }
+  }
+}
+
+// With everything dropped, states that still depend on the tokens come from embeddings that are not.
+TEST(SequenceModel, EmbeddedTokensCanBeLeftOutOfTheDropout) {
+  for (const bool drop : {true, false}) {
+    const auto network = std::dynamic_pointer_cast<nn::SequenceModule>(models::make_model(
+        {.name = "rnn-lm",
+         .options =
+             {{"dropout", 1.0}, {"drop_embedded", drop}, {"layers", std::int64_t{1}}, {"hidden", std::int64_t{8}}},
+         .input = {3},
+         .num_classes = 5,
+         .vocabulary = 5}));
+    const auto state = [&](const std::vector<std::int64_t>& tokens) {
+      return (*network)({.x = Tensor::of(std::span<const std::int64_t>(tokens), {1, 3})})
+          .state.front()
+          .to_vector<float>();
+    };
+    EXPECT_EQ(state({0, 1, 2}) == state({3, 4, 0}), drop);
+  }
+}
+
 TEST(SequenceModel, TiedWeightsAreOneVariable) {
   constexpr std::int64_t vocabulary = 11;
   constexpr std::int64_t width = 6;

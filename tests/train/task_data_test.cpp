@@ -164,6 +164,25 @@ TEST(TaskData, RunsWithOtherSeedsSetTheSameSamplesAside) {
   EXPECT_NE(held_out({"data.split_seed=1"}), held_out({"data.split_seed=2"}));
 }
 
+TEST(TaskData, ATextIsJudgedInAStreamForEvery10000Tokens) {
+  const fs::path folder = fresh_folder();
+  std::string text;
+  for (int i = 0; i < 5000; ++i) text += "0123456789 " + std::to_string(i % 10) + "\n";
+  write(folder / "text.txt", text);  // 65,000 characters
+  const auto streams = [&](double share) {
+    Recipe recipe =
+        parse_recipe("task = \"language_model\"\n[model]\nname = \"rnn-lm\"\n[train]\nbatch_size = 3\n", "mine.toml");
+    recipe.data.name = (folder / "text.txt").string();
+    recipe.data.test_fraction = share;
+    const TaskData data = open_task_data(recipe);
+    EXPECT_EQ(data.train.streams, 3);
+    return data.judged.streams;
+  };
+  EXPECT_EQ(streams(0.1), 1);
+  EXPECT_EQ(streams(0.4), 2);
+  EXPECT_EQ(streams(0.7), 3) << "as many as in training at most";
+}
+
 TEST(TaskData, AFolderWithoutTestPicturesAsksForAShare) {
   const fs::path folder = fresh_folder();
   write_classes(folder, {"a", "b"}, 2);
