@@ -2,6 +2,7 @@
 
 // All operators.
 #include "narae/ops/activation.h"
+#include "narae/ops/attention.h"
 #include "narae/ops/checkpoint.h"
 #include "narae/ops/conv.h"
 #include "narae/ops/cross_entropy.h"
@@ -18,6 +19,7 @@
 #include "narae/ops/random.h"
 #include "narae/ops/reduce.h"
 #include "narae/ops/rnn.h"
+#include "narae/ops/rotary.h"
 #include "narae/ops/softmax.h"
 #include "narae/ops/sort.h"
 #include "narae/ops/view.h"
