@@ -33,7 +33,9 @@ text::VocabularyOptions vocabulary_options(const DataRecipe& recipe) {
 // How the recipe's texts become tokens, where `usual` says how they usually do.
 text::Tokenization rule_of(const DataRecipe& recipe, text::Tokenization usual) {
   if (recipe.tokens != "usual") {
-    usual.kind = recipe.tokens == "char" ? text::TokenKind::character : text::TokenKind::word;
+    usual.kind = recipe.tokens == "char"  ? text::TokenKind::character
+                 : recipe.tokens == "bpe" ? text::TokenKind::byte_pair
+                                          : text::TokenKind::word;
     usual.words = recipe.tokens == "blanks" ? text::WordRule::blanks : text::WordRule::basic;
   }
   usual.lowercase = usual.lowercase || recipe.lowercase;
@@ -168,10 +170,9 @@ TaskData open_sentences(const Recipe& recipe, const text::Tokenizer* known) {
     text::VocabularyOptions options = vocabulary_options(recipe.data);
     options.specials.push_back(text::Special::end);
     text::Tokenizer tokenizer = training_tokenizer(texts, rule_of(recipe.data, texts.usual), options);
-    std::vector<std::string> tokens = tokenizer.vocabulary.tokens();
+    std::vector<std::string> tokens;
     for (const std::string& name : texts.classes) tokens.push_back(text::class_token(name));
-    tokenizer.vocabulary = text::Vocabulary(std::move(tokens));
-    return tokenizer;
+    return with_tokens(std::move(tokenizer), tokens);
   };
   return all_parts(tokenizer_for(recipe.data, known, learn), [&](Split split, const text::Tokenizer& tokenizer) {
     return sentences(texts, split, tokenizer, recipe.data.max_length);
