@@ -1,8 +1,10 @@
 #include <fmt/format.h>
 
+#include <cmath>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +15,7 @@
 #include "narae/data/image.h"
 #include "narae/draw/pictures.h"
 #include "narae/train/evaluate.h"
+#include "narae/train/forecast_report.h"
 #include "narae/train/task.h"
 #include "narae/train/task_data.h"
 #include "narae/train/trained_model.h"
@@ -53,6 +56,7 @@ struct Report {
   std::int64_t skipped = 0;  // files that are no sound pictures
   std::int64_t top = 0;      // 0: not told
   double top_share = 0;      // answers among the `top` likeliest
+  std::optional<ForecastReport> forecast = {};
 
   [[nodiscard]] const Task& task() const { return task_of(judged.front().recipe.task); }
   [[nodiscard]] bool has_classes() const { return task().answers == Answers::sample_classes; }
@@ -80,8 +84,8 @@ void require_alike(const Judged& first, const Judged& other, Split split) {
     throw UsageError(both + " have different vocabularies: the tokens of one mean nothing to the other");
   }
   const double share = first.recipe.data.val_fraction;
-  const bool same_samples =
-      share == other.recipe.data.val_fraction && (share == 0 || first.recipe.train.seed == other.recipe.train.seed);
+  const bool same_samples = share == other.recipe.data.val_fraction &&
+                            (share == 0 || first.recipe.data.split_seed == other.recipe.data.split_seed);
   if (split != Split::test && !same_samples) {
     throw UsageError(both + " set aside different validation samples; judge them together by --split test");
   }
@@ -127,7 +131,7 @@ Report judge(const Arguments& arguments) {
   const Dataset dataset = split_of(report.judged.front(), report.split);
   std::vector<Loader> loaders;
   for (const Judged& j : report.judged) {
-    // A pile of texts has the test samples that the run's seed took from it: they have to be the same ones.
+    // A pile of texts has the test samples that the run's recipe took from it: they have to be the same ones.
     const bool shared = &j == &report.judged.front() || !j.model.tokenizer;
     loaders.push_back(
         evaluation_loader(j.model.config, shared ? dataset : split_of(j, report.split), recipe.data.workers));
@@ -140,6 +144,10 @@ Report judge(const Arguments& arguments) {
       members.push_back({report.judged[i].model.network.get(), &loaders[i]});
     }
     report.evaluation = evaluate(members);
+  }
+  if (recipe.task == "forecast") {
+    report.forecast =
+        forecast_report(open_windows(recipe), report.split, report.evaluation.numbers, recipe.data.season);
   }
   if (dataset.files) report.skipped = dataset.files->skipped.count();
   if (!report.has_classes()) return report;
@@ -154,6 +162,14 @@ Json class_json(const std::string& name, const ClassScores& scores) {
           {"recall", scores.recall},
           {"f1", scores.f1},
           {"support", scores.support}};
+}
+
+// In the series' units.
+Json forecast_json(const ForecastReport& report) {
+  const auto errors = [](const ForecastErrors& e) { return Json{{"mae", e.mae}, {"rmse", std::sqrt(e.mse)}}; };
+  Json json{{"network", errors(report.network)}, {"naive", errors(report.naive)}};
+  if (report.seasonal) json["seasonal_naive"] = errors(*report.seasonal);
+  return json;
 }
 
 Json to_json(const Report& report) {
@@ -177,6 +193,7 @@ Json to_json(const Report& report) {
   json[std::string(report.task().metric.column)] = metric_of(report.task(), scores);
   if (report.top > 0) json["top" + std::to_string(report.top)] = report.top_share;
   json["loss"] = scores.loss;
+  if (report.forecast) json["forecast"] = forecast_json(*report.forecast);
   if (!report.has_classes()) return json;
   const std::vector<ClassScores> of_classes = class_scores(report.evaluation.confusion);
   // The share of each class's samples that were recognised; null for a class without samples.
@@ -211,6 +228,7 @@ std::string to_text(const Report& report) {
     text +=
         fmt::format("{} files are no sound pictures and were left out (--strict names the first)\n", report.skipped);
   }
+  if (report.forecast) text += "in the units of the series:\n" + narae::to_text(*report.forecast);
   if (!report.has_classes()) return text;
   const std::vector<ClassScores> of_classes = class_scores(report.evaluation.confusion);
   if (of_classes.size() > most_listed_classes) {

@@ -73,10 +73,17 @@ bool takes_texts(const models::ModelConfig& config) {
   return config.model.vocabulary > 0;
 }
 
+// One word with a folder before it or .txt behind it: a file's name rather than a text.
+bool looks_like_file(const std::string& input) {
+  if (input.empty() || input.find_first_of(" \t\n") != std::string::npos) return false;
+  return input.find('/') != std::string::npos || fs::path(input).extension() == ".txt";
+}
+
 // A text is given itself, or as a file with a text a line.
 void ask_about_texts(const TrainedModel& model, const std::string& input, std::vector<Item>& items) {
   std::error_code ignored;
   std::vector<std::string> texts{input};
+  if (looks_like_file(input) && !fs::exists(input, ignored)) throw Error(input + ": there is no such file");
   if (input == "-" || fs::is_regular_file(input, ignored)) {
     const std::string content = read_input(input);
     texts.clear();

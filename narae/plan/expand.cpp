@@ -8,6 +8,7 @@
 #include "narae/graph/module_path.h"
 #include "narae/plan/capture.h"
 #include "narae/plan/passes.h"
+#include "narae/plan/rewrite.h"
 
 namespace narae::plan {
 namespace {
@@ -31,43 +32,29 @@ std::vector<int> compose(Program& program, const Value& value) {
   return append_recipe(program, results, placeholders, value.inputs);
 }
 
-class Expansion {
+class Expansion : Rewriter {
  public:
-  Expansion(Program& program, const PlanOptions& options) : from_(program), options_(options) {}
+  explicit Expansion(const PlanOptions& options) : options_(options) {}
 
-  void run() {
-    to_.arguments = from_.arguments;
-    to_.values.reserve(from_.values.size());
-    for (Value& value : from_.values) {
-      for (int& input : value.inputs) input = single(input);
-      place(std::move(value));
-    }
-    for (const int v : from_.outputs) to_.outputs.push_back(single(v));
-    for (const Store& s : from_.stores) to_.stores.push_back({s.argument, single(s.value)});
-    if (from_.guard >= 0) to_.guard = single(from_.guard);
-    from_ = std::move(to_);
+  void run(Program& program) {
+    rewrite(program, [this](Value value) { return place(std::move(value)); });
+    program = std::move(to_);
   }
 
  private:
-  // The number in the new program of an old value. A tuple that was not expanded stands for itself.
-  [[nodiscard]] int single(int old) const { return renumbered_[static_cast<std::size_t>(old)]; }
-
-  void place(Value value) {
+  // The result of an expanded tuple; anything else is written.
+  int place(Value value) {
     if (value.op == &output_op) {
       const auto found = results_.find(value.inputs[0]);
-      if (found != results_.end()) {
-        renumbered_.push_back(found->second[static_cast<std::size_t>(value.attributes[0])]);
-        return;
-      }
+      if (found != results_.end()) return found->second[static_cast<std::size_t>(value.attributes[0])];
     }
-    renumbered_.push_back(emit(std::move(value)));
+    return emit(std::move(value));
   }
 
   // Appends a value, or its composition when nothing computes it as it is. Returns its number; the results of an
   // expanded tuple are in results_.
   int emit(Value value) {
-    to_.values.push_back(std::move(value));
-    const int v = static_cast<int>(to_.values.size()) - 1;
+    const int v = append(std::move(value));
     Value& placed = to_.values.back();
     if (placed.op->compose == nullptr) return v;
     placed.kernel = find_kernel(to_, v, options_);
@@ -92,14 +79,7 @@ class Expansion {
       Value inner = std::move(part.values[i]);
       inner.node = original.node;
       for (int& input : inner.inputs) input = numbers[static_cast<std::size_t>(input)];
-      if (inner.op == &output_op) {
-        const auto found = results_.find(inner.inputs[0]);
-        if (found != results_.end()) {
-          numbers[i] = found->second[static_cast<std::size_t>(inner.attributes[0])];
-          continue;
-        }
-      }
-      numbers[i] = emit(std::move(inner));
+      numbers[i] = place(std::move(inner));
     }
     std::vector<int> placed_results;
     for (const int r : results) placed_results.push_back(numbers[static_cast<std::size_t>(r)]);
@@ -108,17 +88,14 @@ class Expansion {
     return v;
   }
 
-  Program& from_;
   const PlanOptions& options_;
-  Program to_;
-  std::vector<int> renumbered_;
   std::map<int, std::vector<int>> results_;  // of expanded tuples
 };
 
 }  // namespace
 
 void expand(Program& program, const PlanOptions& options) {
-  Expansion(program, options).run();
+  Expansion(options).run(program);
 }
 
 }  // namespace narae::plan

@@ -8,36 +8,24 @@
 
 #include "narae/graph/leaves.h"
 #include "narae/plan/passes.h"
+#include "narae/plan/rewrite.h"
 
 namespace narae::plan {
 namespace {
 
-class LayoutPass {
+class LayoutPass : Rewriter {
  public:
-  LayoutPass(Program& program, bool loops) : from_(program), layouts_(cpu_backend().layouts()), loops_(loops) {}
+  explicit LayoutPass(bool loops) : layouts_(cpu_backend().layouts()), loops_(loops) {}
 
-  void run() {
-    to_.arguments = from_.arguments;
-    to_.values.reserve(from_.values.size());
-    for (Value& value : from_.values) {
-      for (int& input : value.inputs) input = number(input);
-      renumbered_.push_back(place(std::move(value)));
-    }
-    for (const int v : from_.outputs) to_.outputs.push_back(in_layout(number(v), Layout::row_major));
-    for (const Store& s : from_.stores)
-      to_.stores.push_back({s.argument, in_layout(number(s.value), Layout::row_major)});
-    if (from_.guard >= 0) to_.guard = in_layout(number(from_.guard), Layout::row_major);
-    from_ = std::move(to_);
+  void run(Program& program) {
+    rewrite(program, [this](Value value) { return place(std::move(value)); });
+    for (int& v : to_.outputs) v = in_layout(v, Layout::row_major);
+    for (Store& s : to_.stores) s.value = in_layout(s.value, Layout::row_major);
+    if (to_.guard >= 0) to_.guard = in_layout(to_.guard, Layout::row_major);
+    program = std::move(to_);
   }
 
  private:
-  [[nodiscard]] int number(int old) const { return renumbered_[static_cast<std::size_t>(old)]; }
-
-  int append(Value value) {
-    to_.values.push_back(std::move(value));
-    return static_cast<int>(to_.values.size()) - 1;
-  }
-
   // Value v as it lies in `wanted`: itself or a reordered copy.
   int in_layout(int v, Layout wanted) {
     if (to_.at(v).layout() == wanted) return v;
@@ -118,11 +106,8 @@ class LayoutPass {
     return value.signature.dtype == DType::f32 || value.signature.dtype == DType::boolean;
   }
 
-  Program& from_;
   const Backend::Layouts& layouts_;
   bool loops_;  // elementwise operators will run in loops
-  Program to_;
-  std::vector<int> renumbered_;
   std::map<std::pair<int, Layout>, int> reordered_;
 };
 
@@ -130,7 +115,7 @@ class LayoutPass {
 
 void layout(Program& program, const PlanOptions& options) {
   if (!options.fast_kernels || !options.layouts || cpu_backend().layouts().choose == nullptr) return;
-  LayoutPass(program, options.fuse && cpu_backend().loops().make != nullptr).run();
+  LayoutPass(options.fuse && cpu_backend().loops().make != nullptr).run(program);
 }
 
 }  // namespace narae::plan

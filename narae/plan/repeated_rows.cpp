@@ -6,6 +6,7 @@
 #include "narae/graph/attributes.h"
 #include "narae/graph/leaves.h"
 #include "narae/plan/passes.h"
+#include "narae/plan/rewrite.h"
 
 namespace narae::plan {
 namespace {
@@ -19,25 +20,14 @@ struct Lookup {
   int indices = -1;
 };
 
-class RepeatedRows {
+class RepeatedRows : Rewriter {
  public:
-  explicit RepeatedRows(Program& program) : from_(program) {}
-
-  void run() {
-    to_.arguments = from_.arguments;
-    to_.values.reserve(from_.values.size());
-    for (Value& value : from_.values) {
-      for (int& input : value.inputs) input = number(input);
-      renumbered_.push_back(place(std::move(value)));
-    }
-    for (const int v : from_.outputs) to_.outputs.push_back(number(v));
-    for (const Store& s : from_.stores) to_.stores.push_back({s.argument, number(s.value)});
-    if (from_.guard >= 0) to_.guard = number(from_.guard);
-    from_ = std::move(to_);
+  void run(Program& program) {
+    rewrite(program, [this](Value value) { return place(std::move(value)); });
+    program = std::move(to_);
   }
 
  private:
-  [[nodiscard]] int number(int old) const { return renumbered_[static_cast<std::size_t>(old)]; }
   [[nodiscard]] const Shape& shape(int v) const { return to_.at(v).signature.shape; }
   [[nodiscard]] bool is(int v, std::string_view name) const { return to_.at(v).op->name == name; }
 
@@ -47,11 +37,6 @@ class RepeatedRows {
     if (name == "matmul" && value.signature.shape.rank() == 2) return place_product(std::move(value));
     if (name == "index_add") return place_sum(std::move(value));
     return append(std::move(value));
-  }
-
-  int append(Value value) {
-    to_.values.push_back(std::move(value));
-    return static_cast<int>(to_.values.size()) - 1;
   }
 
   // A value that is written in place of `instead`.
@@ -143,16 +128,12 @@ class RepeatedRows {
     const int added = write(value, "matmul", {sums, factors[1]}, words, table);
     return write(value, "add", {value.inputs[0], added}, {}, table);
   }
-
-  Program& from_;
-  Program to_;
-  std::vector<int> renumbered_;
 };
 
 }  // namespace
 
 void repeated_rows(Program& program, const PlanOptions&) {
-  RepeatedRows(program).run();
+  RepeatedRows().run(program);
 }
 
 }  // namespace narae::plan

@@ -8,6 +8,7 @@
 #include "narae/graph/leaves.h"
 #include "narae/plan/order.h"
 #include "narae/plan/passes.h"
+#include "narae/plan/rewrite.h"
 
 namespace narae::plan {
 namespace {
@@ -27,27 +28,15 @@ bool is_identity_permutation(const std::vector<std::int64_t>& words) {
   return true;
 }
 
-class Simplifier {
+class Simplifier : Rewriter {
  public:
-  explicit Simplifier(Program& program) : from_(program) {}
-
-  void run() {
-    to_.arguments = from_.arguments;
-    to_.values.reserve(from_.values.size());
-    for (Value& value : from_.values) {
-      for (int& input : value.inputs) input = number(input);
-      renumbered_.push_back(place(std::move(value)));
-    }
-    for (const int v : from_.outputs) to_.outputs.push_back(number(v));
-    for (const Store& s : from_.stores) to_.stores.push_back({s.argument, number(s.value)});
-    if (from_.guard >= 0) to_.guard = number(from_.guard);
+  void run(Program& program) {
+    rewrite(program, [this](Value value) { return place(std::move(value)); });
     remove_dead(to_);
-    from_ = std::move(to_);
+    program = std::move(to_);
   }
 
  private:
-  [[nodiscard]] int number(int old) const { return renumbered_[static_cast<std::size_t>(old)]; }
-
   // The number of a value equal to `value`: an earlier one where there is one.
   int place(Value value) {
     if (const int same = replacement(value); same >= 0) return same;
@@ -71,11 +60,6 @@ class Simplifier {
       while (table_[slot] >= 0) slot = (slot + 1) & (table_.size() - 1);
       table_[slot] = v;
     }
-  }
-
-  int append(Value value) {
-    to_.values.push_back(std::move(value));
-    return static_cast<int>(to_.values.size()) - 1;
   }
 
   // An existing value that is the same by algebra, or -1.
@@ -132,9 +116,6 @@ class Simplifier {
            a.integer_constant == b.integer_constant && a.argument == b.argument;
   }
 
-  Program& from_;
-  Program to_;
-  std::vector<int> renumbered_;
   std::vector<int> table_;  // of equal values
   std::size_t filled_ = 0;
 };
@@ -142,7 +123,7 @@ class Simplifier {
 }  // namespace
 
 void simplify(Program& program, const PlanOptions&) {
-  Simplifier(program).run();
+  Simplifier().run(program);
 }
 
 }  // namespace narae::plan

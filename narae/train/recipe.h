@@ -22,6 +22,7 @@ struct ModelRecipe {
 struct DataRecipe {
   std::string name = "synth:digits";  ///< what open_splits takes
   double val_fraction = 0;            ///< of the training samples, set aside for validation
+  std::int64_t split_seed = 0;        ///< of the choice of the samples that are set aside
   std::int64_t limit_train = 0;       ///< only so many samples; 0: all
   std::int64_t limit_val = 0;         ///< the same for the samples that epochs are judged by
   std::int64_t workers = 1;           ///< threads that prepare batches

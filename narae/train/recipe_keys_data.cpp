@@ -19,6 +19,11 @@ std::vector<RecipeRow> data_rows() {
            .field = [](Recipe& r) -> RecipeField { return &r.data.val_fraction; },
            .range = any_share,
            .doc = "share of the training samples that epochs are judged by; 0: the test samples"},
+          {.key = "data.split_seed",
+           .field = [](Recipe& r) -> RecipeField { return &r.data.split_seed; },
+           .range = not_negative,
+           .doc = "of the choice of samples that are set aside for validation or test; runs with other seeds "
+                  "(train.seed) have the same ones"},
           {.key = "data.limit_train",
            .field = [](Recipe& r) -> RecipeField { return &r.data.limit_train; },
            .range = not_negative,

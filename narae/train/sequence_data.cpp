@@ -19,7 +19,7 @@ namespace {
 TextSetOptions text_set_options(const Recipe& recipe) {
   return {.validation_fraction = recipe.data.val_fraction,
           .test_fraction = recipe.data.test_fraction,
-          .seed = static_cast<std::uint64_t>(recipe.train.seed)};
+          .seed = static_cast<std::uint64_t>(recipe.data.split_seed)};
 }
 
 EncodeOptions encode_options(const DataRecipe& recipe) {
@@ -102,6 +102,10 @@ TaskData open_tagged_sentences(const Recipe& recipe, const text::Tokenizer* know
 }
 
 TaskData open_running_text(const Recipe& recipe, const text::Tokenizer* known) {
+  if (recipe.data.max_length > 0) {
+    throw UsageError("data.max_length is of single texts; '" + recipe.data.name +
+                     "' is a running text, which is read in pieces of data.steps");
+  }
   const text::Corpus corpus =
       open_corpus(recipe.data.name, {.validation = recipe.data.val_fraction, .test = recipe.data.test_fraction});
   text::Tokenization usual{.kind = text::TokenKind::character};
@@ -179,22 +183,34 @@ TaskData open_sentences(const Recipe& recipe, const text::Tokenizer* known) {
   });
 }
 
-}  // namespace
-
-TaskData open_text_data(const Recipe& recipe, const text::Tokenizer* tokenizer) {
+TaskData open_task_text(const Recipe& recipe, const text::Tokenizer* tokenizer) {
   if (recipe.task == "classify_text") return open_labelled_texts(recipe, tokenizer);
   if (recipe.task == "tag") return open_tagged_sentences(recipe, tokenizer);
   if (data_kind(recipe.data.name) == DataKind::texts) return open_sentences(recipe, tokenizer);
   return open_running_text(recipe, tokenizer);
 }
 
+// Learned from a short text, byte pairs may be fewer than were asked for.
+void remark_on_byte_pairs(const DataRecipe& recipe, TaskData& data) {
+  if (!data.tokenizer->bpe || !recipe.vocabulary.empty()) return;
+  const std::int64_t wanted = recipe.max_vocabulary == 0 ? text::usual_byte_pairs : recipe.max_vocabulary;
+  const std::int64_t learned = data.tokenizer->bpe->size();
+  if (learned < wanted) {
+    data.remarks.push_back(fmt::format("the training texts give {} byte pairs instead of {}", learned, wanted));
+  }
+}
+
+}  // namespace
+
+TaskData open_text_data(const Recipe& recipe, const text::Tokenizer* tokenizer) {
+  TaskData data = open_task_text(recipe, tokenizer);
+  remark_on_byte_pairs(recipe.data, data);
+  return data;
+}
+
 TaskData open_series_data(const Recipe& recipe) {
   TaskData data;
-  data.windows = forecast_windows(open_series(recipe.data.name), {.target = recipe.data.target,
-                                                                  .window = recipe.data.window,
-                                                                  .horizon = recipe.data.horizon,
-                                                                  .validation_fraction = recipe.data.val_fraction,
-                                                                  .test_fraction = recipe.data.test_fraction});
+  data.windows = open_windows(recipe);
   data.train = data.windows->train;
   data.judged = data.windows->validation;
   data.test = data.windows->test;
@@ -202,3 +218,16 @@ TaskData open_series_data(const Recipe& recipe) {
 }
 
 }  // namespace narae::detail
+
+namespace narae {
+
+ForecastWindows open_windows(const Recipe& recipe) {
+  if (recipe.task != "forecast") throw UsageError("the task " + recipe.task + " has no series to forecast");
+  return forecast_windows(open_series(recipe.data.name), {.target = recipe.data.target,
+                                                          .window = recipe.data.window,
+                                                          .horizon = recipe.data.horizon,
+                                                          .validation_fraction = recipe.data.val_fraction,
+                                                          .test_fraction = recipe.data.test_fraction});
+}
+
+}  // namespace narae

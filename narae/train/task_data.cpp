@@ -21,7 +21,7 @@ PictureSize usual_size(const Recipe& recipe) {
 
 SplitOptions split_options(const Recipe& recipe) {
   return {.validation_fraction = recipe.data.val_fraction,
-          .seed = static_cast<std::uint64_t>(recipe.train.seed),
+          .seed = static_cast<std::uint64_t>(recipe.data.split_seed),
           .size = recipe.data.size,
           .usual_size = usual_size(recipe),
           .fit = fit_options(recipe.data),

@@ -37,6 +37,9 @@ struct TaskData {
 [[nodiscard]] NARAE_API Dataset open_split(const Recipe& recipe, Split split, const Shape& input,
                                            const text::Tokenizer* tokenizer = nullptr);
 
+/// The recipe's series in windows. Throws UsageError for a task other than `forecast`.
+[[nodiscard]] NARAE_API ForecastWindows open_windows(const Recipe& recipe);
+
 /// The form of the recipe's samples and their classes, without reading the samples: an unprepared training split.
 [[nodiscard]] NARAE_API Dataset describe_data(const Recipe& recipe);
 

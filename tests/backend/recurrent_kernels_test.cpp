@@ -117,18 +117,22 @@ TEST_P(CpuRecurrentKernels, Lstm) {
 TEST_P(CpuRecurrentKernels, Gru) {
   const DType t = GetParam();
   for (const Size& size : sizes()) {
-    const auto [steps, batch, units, lengths, reverse] = size;
-    const RecurrentAttributes a = attributes(size);
-    const Shape h{steps, batch, units};
-    const Shape p{steps, batch, 3 * units};
-    const Shape gates{steps, batch, 4 * units};
-    const Shape first{batch, units};
-    check_layer("gru", a, {numbers(t, p), numbers(t, first, 2), weights(3 * units, units), numbers(t, {units}, 3)},
-                size, {{t, h}, {t, gates}});
-    check_layer(
-        "gru_gradient", a,
-        {scaled(gates, 0.3), numbers(t, h, 4), numbers(t, first, 5), weights(3 * units, units), numbers(t, h, 6)}, size,
-        {{t, p}, {t, p}, {t, first}});
+    for (const std::int64_t variant : {0, 1}) {
+      const auto [steps, batch, units, lengths, reverse] = size;
+      const RecurrentAttributes a = attributes(size, variant);
+      const bool after = variant == 0;  // the reset gate behind the product
+      const Shape h{steps, batch, units};
+      const Shape p{steps, batch, 3 * units};
+      const Shape gates{steps, batch, (after ? 4 : 3) * units};
+      const Shape first{batch, units};
+      std::vector<Array> inputs = {numbers(t, p), scaled(first, 0.5), weights(3 * units, units)};
+      if (after) inputs.push_back(numbers(t, {units}, 3));
+      check_layer("gru", a, inputs, size, {{t, h}, {t, gates}});
+      check_layer(
+          "gru_gradient", a,
+          {scaled(gates, 0.3), numbers(t, h, 4), numbers(t, first, 5), weights(3 * units, units), numbers(t, h, 6)},
+          size, {{t, p}, {t, after ? p : Shape{0}}, {t, first}});
+    }
   }
 }
 

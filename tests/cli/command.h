@@ -80,7 +80,7 @@ inline pid_t start_command(const std::vector<std::string>& arguments, const Comm
   const std::string folder = options.folder;
   if (!folder.empty()) posix_spawn_file_actions_addchdir_np(&actions, folder.c_str());
 
-  std::vector<std::string> words = {testing::command_path()};
+  std::vector<std::string> words = {test_places::command_path()};
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
@@ -98,9 +98,9 @@ inline pid_t start_command(const std::vector<std::string>& arguments, const Comm
   }
   envp.push_back(nullptr);
   pid_t child = 0;
-  const int error = posix_spawn(&child, testing::command_path().c_str(), &actions, nullptr, argv.data(), envp.data());
+  const int error = posix_spawn(&child, test_places::command_path().c_str(), &actions, nullptr, argv.data(), envp.data());
   posix_spawn_file_actions_destroy(&actions);
-  if (error != 0) throw std::runtime_error("can't start " + testing::command_path() + ": " + std::strerror(error));
+  if (error != 0) throw std::runtime_error("can't start " + test_places::command_path() + ": " + std::strerror(error));
   return child;
 }
 

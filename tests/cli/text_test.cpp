@@ -114,6 +114,28 @@ TEST_F(TextCommand, PredictReadsTextsAndFilesOfThem) {
   const CommandResult nothing = run({"predict", "runs/text-cnn/run", "blank.txt"});
   EXPECT_EQ(nothing.exit_code, 1);
   EXPECT_SAYS(nothing.err, "there is no text in it");
+  for (const char* name : {"linse.txt", "texts/lines"}) {
+    const CommandResult missing = run({"predict", "runs/text-cnn/run", name});
+    EXPECT_EQ(missing.exit_code, 1);
+    EXPECT_SAYS(missing.err, std::string(name) + ": there is no such file");
+  }
+}
+
+TEST_F(TextCommand, EvalTellsAForecastsErrorsInTheUnitsOfItsSeries) {
+  std::string table = "value\n";
+  for (int row = 0; row < 200; ++row) table += std::to_string(1000 + 100 * (row % 4)) + "\n";
+  write_whole(folder_ / "series.csv", table);
+  const CommandResult trained =
+      train({"forecast", "--data", "series.csv", "--epochs", "2", "data.window=8", "data.horizon=4", "data.season=4",
+             "model.season=4", "model.hidden=4", "data.val_fraction=0.2"});
+  ASSERT_EQ(trained.exit_code, 0) << trained.err;
+  for (const char* split : {"test", "validation"}) {
+    const Json errors = Json::parse(run({"eval", "runs/forecast/run", "--split", split, "--json"}).out)["forecast"];
+    EXPECT_EQ(errors["seasonal_naive"]["mae"], 0);
+    EXPECT_GT(errors["naive"]["mae"], 100);
+    EXPECT_GE(errors["network"]["rmse"], errors["network"]["mae"]);
+    EXPECT_SAYS(run({"eval", "runs/forecast/run", "--split", split}).out, "seasonal naive   absolute error 0,");
+  }
 }
 
 TEST_F(TextCommand, EvalRefusesTextsOfOtherClassesAndRunsOfOtherVocabularies) {
@@ -164,6 +186,10 @@ TEST_F(TextCommand, BadTextsAreRefused) {
   EXPECT_SAYS(one.err, "one");
   write_whole(folder_ / "bytes.txt", "abc\nde\xff\xfe\n");
   EXPECT_SAYS(train({"char-lm", "--data", "bytes.txt"}).err, "bytes.txt:2");
+  write_whole(folder_ / "long.txt", std::string(5000, 'a') + "b\n");
+  const CommandResult length = train({"char-lm", "--data", "long.txt", "data.max_length=9"});
+  EXPECT_EQ(length.exit_code, 2);
+  EXPECT_SAYS(length.err, "data.max_length is of single texts");
   write_whole(folder_ / "broken.json", "{\"format\": 3}");
   EXPECT_SAYS(train({"char-lm", "data.vocabulary=broken.json"}).err, "broken.json");
   EXPECT_FALSE(has("runs"));

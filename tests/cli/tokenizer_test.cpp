@@ -164,13 +164,14 @@ TEST_F(TokenizerCommand, ALanguageModelLearnsBytePairs) {
 }
 
 TEST_F(TokenizerCommand, TextsOfClassesMayBeBytePairs) {
-  const CommandResult names = train({"names-lm", "--epochs", "1", "data.tokens=bpe", "data.max_vocabulary=300",
+  const CommandResult names = train({"names-lm", "--epochs", "1", "data.tokens=bpe", "data.max_vocabulary=2000",
                                      "--limit-train", "60", "--limit-val", "20"});
   ASSERT_EQ(names.exit_code, 0) << names.err;
   const CommandResult drawn = run({"generate", "runs/names-lm/run", "--max-tokens", "5", "--class", "none"});
   EXPECT_EQ(drawn.exit_code, 2);
   EXPECT_SAYS(drawn.err, "knows no class 'none'");
   EXPECT_EQ(run({"generate", "runs/names-lm/run", "--max-tokens", "5"}).exit_code, 0);
+  EXPECT_SAYS(read_whole(folder_ / "runs/names-lm/run/log.txt"), "byte pairs instead of 2000");
   const CommandResult films = train({"text-cnn", "--data", "synth:sentiment?train=200&test=50", "--epochs", "1",
                                      "model.filters=8", "model.embedding=8", "data.tokens=bpe"});
   ASSERT_EQ(films.exit_code, 0) << films.err;

@@ -307,7 +307,7 @@ TEST_F(TrainCommand, ALossThatExplodesStopsTheRun) {
 }
 
 TEST_F(TrainCommand, ClosedStandardStreamsSpoilNoFile) {
-  const std::string command = testing::command_path() +
+  const std::string command = test_places::command_path() +
                               " train mlp model.hidden=8 --data 'synth:moons?train=80&test=40'"
                               " --epochs 1 <&- >&- 2>&-";
   EXPECT_EQ(std::system(("cd '" + folder_.string() + "' && " + command).c_str()), 0);
@@ -317,7 +317,7 @@ TEST_F(TrainCommand, ClosedStandardStreamsSpoilNoFile) {
 
 TEST_F(TrainCommand, AFileThatMayNotGrowIsAnError) {
   const std::string command =
-      std::string("ulimit -f 2; '") + testing::command_path() + "' train mlp --data synth:moons --epochs 1";
+      std::string("ulimit -f 2; '") + test_places::command_path() + "' train mlp --data synth:moons --epochs 1";
   const int status = std::system(("cd '" + folder_.string() + "' && (" + command + ") >out 2>err").c_str());
   EXPECT_EQ(WEXITSTATUS(status), 1);
   EXPECT_SAYS(read_whole(folder_ / "err"), "File too large");

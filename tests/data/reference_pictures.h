@@ -15,7 +15,7 @@ namespace narae::testing_files {
 /// What Pillow makes of pictures, see tests/reference/make_pictures.py.
 inline const std::map<std::string, Array>& reference_pictures() {
   static const std::map<std::string, Array> tensors =
-      read_safetensors(testing::source_dir() / "tests/reference/pictures.safetensors").tensors;
+      read_safetensors(test_places::source_dir() / "tests/reference/pictures.safetensors").tensors;
   return tensors;
 }
 

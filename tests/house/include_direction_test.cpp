@@ -16,7 +16,7 @@
 namespace {
 
 namespace fs = std::filesystem;
-using narae::testing::source_dir;
+using narae::test_places::source_dir;
 
 using Folders = std::set<std::string, std::less<>>;
 

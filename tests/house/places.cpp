@@ -1,6 +1,6 @@
 #include "tests/house/places.h"
 
-namespace narae::testing {
+namespace narae::test_places {
 
 std::filesystem::path source_dir() {
   return NARAE_SOURCE_DIR;
@@ -11,4 +11,4 @@ const std::string& command_path() {
   return path;
 }
 
-}  // namespace narae::testing
+}  // namespace narae::test_places

@@ -25,7 +25,7 @@ struct ReferenceFile {
   nlohmann::json description;
 
   ReferenceFile(const std::string& name, const std::string& key) {
-    const auto path = source_dir() / "tests" / "reference" / name;
+    const auto path = test_places::source_dir() / "tests" / "reference" / name;
     TensorFile file = read_safetensors(path);
     tensors = std::move(file.tensors);
     description = nlohmann::json::parse(file.metadata.at(key));

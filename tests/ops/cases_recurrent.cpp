@@ -105,7 +105,7 @@ std::vector<OperatorCase> recurrent_cases() {
     add_lstm(cases, size, 0);
     if (size.units < 10) add_lstm(cases, size, 2);
     add_gru(cases, size, GruForm::reset_after);
-    if (size.units < 40) add_gru(cases, size, GruForm::reset_before);
+    add_gru(cases, size, GruForm::reset_before);
   }
   // Cotangents of one result alone.
   const Size small{.steps = 3, .batch = 2, .units = 2};

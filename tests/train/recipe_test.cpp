@@ -287,7 +287,7 @@ TEST(RecipeKeys, EveryDefaultIsWhatTheKeyTakesAndEveryKeyIsDocumented) {
 }
 
 TEST(RecipeKeys, TheDocumentationIsUpToDate) {
-  const fs::path file = testing::source_dir() / "docs" / "recipes.md";
+  const fs::path file = test_places::source_dir() / "docs" / "recipes.md";
   EXPECT_EQ(read_text(file), recipe_reference()) << "write it anew: narae recipes keys > docs/recipes.md";
 }
 

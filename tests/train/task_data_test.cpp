@@ -147,6 +147,23 @@ TEST(TaskData, TheSamplesThatWereSetAsideAreFoundAgain) {
   }
 }
 
+TEST(TaskData, RunsWithOtherSeedsSetTheSameSamplesAside) {
+  const fs::path folder = fresh_folder();
+  std::string texts;
+  for (int i = 0; i < 40; ++i) texts += "word" + std::to_string(i) + "\n";
+  write(folder / "a.txt", texts);
+  write(folder / "b.txt", texts);
+  const auto held_out = [&](const std::vector<std::string>& settings) {
+    Recipe recipe = parse_recipe("task = \"classify_text\"\n[model]\nname = \"text-cnn\"\n", "mine.toml");
+    recipe.data.name = folder.string();
+    for (const std::string& setting : settings) apply_override(recipe, setting);
+    // Tokens are numbered as they come in the training texts, so the vocabulary tells which these are.
+    return open_task_data(recipe).tokenizer->vocabulary.tokens();
+  };
+  EXPECT_EQ(held_out({"train.seed=1"}), held_out({"train.seed=2"}));
+  EXPECT_NE(held_out({"data.split_seed=1"}), held_out({"data.split_seed=2"}));
+}
+
 TEST(TaskData, AFolderWithoutTestPicturesAsksForAShare) {
   const fs::path folder = fresh_folder();
   write_classes(folder, {"a", "b"}, 2);

@@ -209,15 +209,67 @@ void gru_gradient(const GruStepGradient<T>& s) {
 }
 
 template <class T>
+void gru_reset(const GruResetStep<T>& s) {
+  for_units<T>(s.count, [&](auto d, auto at) NARAE_INLINE {
+    const auto r = sigmoid_of(d, hn::Add(at(s.p), at(s.product)));
+    at.write(r, s.gates);
+    at.write(sigmoid_of(d, hn::Add(at(s.p + s.pitch), at(s.product + s.product_pitch))), s.gates + s.pitch);
+    at.write(hn::Mul(r, at(s.h_before)), s.reset);
+  });
+}
+
+template <class T>
+void gru_candidate(const GruCandidateStep<T>& s) {
+  for_units<T>(s.count, [&](auto d, auto at) NARAE_INLINE {
+    const auto z = at(s.gates + s.pitch);
+    const auto n = tanh_of(d, hn::Add(at(s.p + 2 * s.pitch), at(s.product)));
+    at.write(n, s.gates + 2 * s.pitch);
+    at.write(hn::MulAdd(z, at(s.h_before), hn::NegMulAdd(z, n, n)), s.h);
+  });
+}
+
+template <class T>
+void gru_candidate_gradient(const GruCandidateStepGradient<T>& s) {
+  for_units<T>(s.count, [&](auto d, auto at) NARAE_INLINE {
+    const auto z = at(s.gates + s.pitch);
+    const auto n = at(s.gates + 2 * s.pitch);
+    const auto dh = hn::Add(hn::Add(at(s.product), at(s.dh)), at(s.handed_back));
+    at.write(hn::Mul(hn::Mul(dh, hn::Sub(at(s.h_before), n)), sigmoid_slope(d, z)), s.dp + s.pitch);
+    at.write(hn::Mul(hn::NegMulAdd(dh, z, dh), tanh_slope(d, n)), s.dp + 2 * s.pitch);
+    at.write(hn::Mul(dh, z), s.handed_back);
+  });
+}
+
+template <class T>
+void gru_reset_gradient(const GruResetStepGradient<T>& s) {
+  for_units<T>(s.count, [&](auto d, auto at) NARAE_INLINE {
+    const auto r = at(s.gates);
+    const auto of_reset = at(s.product);
+    at.write(hn::Mul(hn::Mul(of_reset, at(s.h_before)), sigmoid_slope(d, r)), s.dp);
+    at.write(hn::MulAdd(of_reset, r, at(s.handed_back)), s.handed_back);
+  });
+}
+
+template <class T>
 void add(std::int64_t count, const T* a, const T* b, const T* c, T* y) {
   for_units<T>(count, [&](auto, auto at) NARAE_INLINE { at.write(hn::Add(hn::Add(at(a), at(b)), at.or_zero(c)), y); });
 }
 
 template <class T>
 const RecurrentGates<T>& gates() {
-  static constexpr RecurrentGates<T> table = {
-      rnn_tanh<T>,     rnn_relu<T>, rnn_tanh_gradient<T>, rnn_relu_gradient<T>, lstm<T>, lstm_gradient<T>, gru<T>,
-      gru_gradient<T>, add<T>};
+  static constexpr RecurrentGates<T> table = {rnn_tanh<T>,
+                                              rnn_relu<T>,
+                                              rnn_tanh_gradient<T>,
+                                              rnn_relu_gradient<T>,
+                                              lstm<T>,
+                                              lstm_gradient<T>,
+                                              gru<T>,
+                                              gru_gradient<T>,
+                                              gru_reset<T>,
+                                              gru_candidate<T>,
+                                              gru_candidate_gradient<T>,
+                                              gru_reset_gradient<T>,
+                                              add<T>};
   return table;
 }
 

@@ -73,6 +73,47 @@ struct GruStepGradient {
   T* dproduct;
 };
 
+/// With the reset gate before the product: gates are r, z, n. First r, z and r h, then, behind the product with r h, n
+/// and h.
+template <class T>
+struct GruResetStep {
+  std::int64_t count, product_pitch, pitch;
+  const T* product;
+  const T* p;
+  const T* h_before;
+  T* reset;  ///< r h
+  T* gates;
+};
+template <class T>
+struct GruCandidateStep {
+  std::int64_t count, pitch;
+  const T* product;
+  const T* p;
+  const T* h_before;
+  T* h;
+  T* gates;
+};
+/// Their gradients: of z and n with d = product + dh + handed_back, then, with product as the cotangent of r h, of r.
+template <class T>
+struct GruCandidateStepGradient {
+  std::int64_t count, pitch;
+  const T* product;
+  const T* dh;
+  const T* gates;
+  const T* h_before;
+  T* handed_back;  ///< replaced by d z
+  T* dp;
+};
+template <class T>
+struct GruResetStepGradient {
+  std::int64_t count, pitch;
+  const T* product;
+  const T* gates;
+  const T* h_before;
+  T* handed_back;  ///< r times the product is added
+  T* dp;
+};
+
 template <class T>
 struct RecurrentGates {
   void (*rnn_tanh)(const RnnStep<T>& step);
@@ -83,6 +124,10 @@ struct RecurrentGates {
   void (*lstm_gradient)(const LstmStepGradient<T>& step);
   void (*gru)(const GruStep<T>& step);
   void (*gru_gradient)(const GruStepGradient<T>& step);
+  void (*gru_reset)(const GruResetStep<T>& step);
+  void (*gru_candidate)(const GruCandidateStep<T>& step);
+  void (*gru_candidate_gradient)(const GruCandidateStepGradient<T>& step);
+  void (*gru_reset_gradient)(const GruResetStepGradient<T>& step);
   /// y = a + b + c; c may be null.
   void (*add)(std::int64_t count, const T* a, const T* b, const T* c, T* y);
 };

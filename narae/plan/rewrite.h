@@ -1,0 +1,40 @@
+#pragma once
+
+#include <utility>
+#include <vector>
+
+#include "narae/plan/program.h"
+
+namespace narae::plan {
+
+/// Writes a program anew, value by value in order: what a rewriting pass stands on. The pass says by `place` which
+/// value of the new program takes the place of each old one; arguments, outputs, stores and guard follow.
+class Rewriter {
+ public:
+  /// `place`: Value (with inputs of the new program) -> its number there.
+  template <class Place>
+  void rewrite(Program& from, Place place) {
+    to_.arguments = from.arguments;
+    to_.values.reserve(from.values.size());
+    std::vector<int> renumbered;
+    renumbered.reserve(from.values.size());
+    const auto number = [&](int old) { return renumbered[static_cast<std::size_t>(old)]; };
+    for (Value& value : from.values) {
+      for (int& input : value.inputs) input = number(input);
+      renumbered.push_back(place(std::move(value)));
+    }
+    for (const int v : from.outputs) to_.outputs.push_back(number(v));
+    for (const Store& s : from.stores) to_.stores.push_back({s.argument, number(s.value)});
+    if (from.guard >= 0) to_.guard = number(from.guard);
+  }
+
+ protected:
+  int append(Value value) {
+    to_.values.push_back(std::move(value));
+    return static_cast<int>(to_.values.size()) - 1;
+  }
+
+  Program to_;  ///< the new program, as far as it is written
+};
+
+}  // namespace narae::plan
