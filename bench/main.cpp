@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/byte_pairs.h"
 #include "bench/jobs.h"
 #include "bench/loading.h"
 #include "bench/memory.h"
@@ -92,7 +93,7 @@ void run(const Options& options) {
     return options.jobs.empty() || std::find(options.jobs.begin(), options.jobs.end(), name) != options.jobs.end();
   };
   const std::vector<Job> jobs = training_jobs(options.sources + "/tests/reference/trajectories.safetensors");
-  std::vector<std::string> names = {"graph", "loading", "memory", "length"};
+  std::vector<std::string> names = {"graph", "loading", "memory", "length", "bpe"};
   for (const Job& job : jobs) names.push_back(job.name);
   for (const std::string& name : options.jobs) {
     if (std::find(names.begin(), names.end(), name) == names.end()) {
@@ -123,6 +124,10 @@ void run(const Options& options) {
     }
     fmt::print("\n");
   }
+  if (wanted("bpe")) {
+    compare_byte_pairs(options.python, options.sources, options.rounds, options.threads);
+    fmt::print("\n");
+  }
   if (std::none_of(jobs.begin(), jobs.end(), [&](const Job& job) { return wanted(job.name); })) return;
   fmt::print("{} threads; a training step; medians of {} rounds; the ratio is PyTorch's time over ours\n",
              options.threads, options.rounds);
@@ -139,7 +144,7 @@ int main(int argc, char** argv) {
   if (const char* python = std::getenv("NARAE_PYTHON")) options.python = python;
   CLI::App app("Training steps against PyTorch's, in alternating rounds of one run");
   app.add_option("jobs", options.jobs,
-                 "graph, loading, memory, length, mlp, lenet5, resnet20, resnet18, lstm128, lstm650; all without");
+                 "graph, loading, memory, length, bpe, mlp, lenet5, resnet20, resnet18, lstm128, lstm650; all without");
   app.add_option("--rounds", options.rounds, "rounds of each side")->check(CLI::Range(1, 1000));
   app.add_option("--threads", options.threads, "threads of both sides")->check(CLI::Range(1, 1024));
   app.add_option("--peer", options.peer, "answer for a job of `memory`, as bench/pytorch/train_step.py does");

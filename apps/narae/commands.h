@@ -25,6 +25,7 @@ void add_predict(CLI::App& app);
 void add_generate(CLI::App& app);
 void add_forward(CLI::App& app);
 void add_summary(CLI::App& app);
+void add_tokenizer(CLI::App& app);
 void add_inspect(CLI::App& app);
 void add_models(CLI::App& app);
 void add_recipes(CLI::App& app);

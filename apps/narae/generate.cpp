@@ -46,6 +46,9 @@ void run_generate(const Arguments& arguments) {
       if (!arguments.json) print(*piece);
       text += *piece;
     }
+    const std::string rest = generator.rest();
+    if (!arguments.json) print(rest);
+    text += rest;
     if (!arguments.json) print("\n");
     texts.push_back({{"seed", sampling.seed}, {"text", text}});
   }
@@ -65,7 +68,9 @@ void add_generate(CLI::App& app) {
       ->type_name("TEXT");
   command->add_option("--class", arguments->of_class, "Of a run that learned from texts with classes: which one")
       ->type_name("NAME");
-  command->add_option("--max-tokens", arguments->max_tokens, "Characters or words at most; <eos> ends it earlier")
+  command
+      ->add_option("--max-tokens", arguments->max_tokens,
+                   "Tokens (characters, words or byte pairs) at most; <eos> ends it earlier")
       ->type_name("N")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40))
       ->capture_default_str();

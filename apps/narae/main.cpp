@@ -95,6 +95,7 @@ int main(int argc, char** argv) {
   add_generate(app);
   add_forward(app);
   add_summary(app);
+  add_tokenizer(app);
   add_inspect(app);
   add_models(app);
   add_recipes(app);

@@ -218,6 +218,7 @@ Tokenizer corpus_tokenizer(const Corpus& corpus, const Tokenization& rule, std::
                            std::int64_t max_size) {
   const std::span<const std::string> train(&corpus.train, 1);
   VocabularyOptions options{.specials = {}, .min_count = min_count, .max_size = max_size};
+  if (rule.kind == TokenKind::byte_pair) return learn_tokenizer(train, rule, options);
   if (rule.kind == TokenKind::character) {
     Tokenizer tokenizer = learn_tokenizer(train, rule, options);
     bool lacks = min_count > 1 || max_size > 0;

@@ -72,7 +72,8 @@ struct CorpusOptions {
 
 /// The usual vocabulary of a language model over this corpus: all tokens of the training part that occur at least
 /// `min_count` times, at most `max_size` (0: no limit). Of words, `<unk>` and, with line ends, `<eos>`; of characters,
-/// `<unk>` where the other parts have a character that the training part lacks or tokens are left out.
+/// `<unk>` where the other parts have a character that the training part lacks or tokens are left out; of byte pairs,
+/// as many as learn_tokenizer says for a `max_size` of 0, without special tokens.
 [[nodiscard]] NARAE_API Tokenizer corpus_tokenizer(const Corpus& corpus, const Tokenization& rule,
                                                    std::int64_t min_count = 1, std::int64_t max_size = 0);
 

@@ -5,12 +5,13 @@
 #include <utility>
 
 #include "narae/core/error.h"
+#include "narae/text/bpe_trainer.h"
 #include "narae/text/utf8.h"
 
 namespace narae::text {
 namespace {
 
-constexpr std::array<std::string_view, 2> kind_names{"char", "word"};
+constexpr std::array<std::string_view, 3> kind_names{"char", "word", "bpe"};
 
 // The number of a token of the text itself, which is never a special one but for <unk>.
 std::int32_t plain_id(const Vocabulary& vocabulary, std::string_view token) {
@@ -24,6 +25,8 @@ std::int32_t plain_id(const Vocabulary& vocabulary, std::string_view token) {
 // a large text is never held twice.
 template <class F>
 void for_each_token(std::string_view text, const Tokenization& rule, F&& f) {
+  if (rule.kind == TokenKind::byte_pair)
+    throw Error("tokenizer: byte pairs are learned; a rule alone does not know them");
   while (!text.empty()) {
     const std::size_t size = std::min(text.find('\n'), text.size() - 1) + 1;
     const std::string line = normalised(text.substr(0, size), rule);
@@ -55,6 +58,18 @@ std::string joined(const Tokenizer& tokenizer, std::span<const T> ids) {
   return text;
 }
 
+Tokenizer learn_byte_pairs(std::span<const std::string> texts, const Tokenization& rule,
+                           const VocabularyOptions& options) {
+  if (rule.lowercase) {
+    throw UsageError("tokenizer: byte pairs keep capital letters apart; leave lowercase (data.lowercase) false");
+  }
+  BpeTraining training{.vocabulary_size = options.max_size == 0 ? usual_byte_pairs : options.max_size,
+                       .min_count = options.min_count};
+  for (const Special special : options.specials)
+    if (special != Special::unknown) training.special_tokens.emplace_back(name_of(special));
+  return byte_pair_tokenizer(train_bpe(texts, training));
+}
+
 }  // namespace
 
 std::string_view name_of(TokenKind kind) {
@@ -62,9 +77,9 @@ std::string_view name_of(TokenKind kind) {
 }
 
 TokenKind token_kind_from(const std::string& name) {
-  for (const TokenKind kind : {TokenKind::character, TokenKind::word})
+  for (const TokenKind kind : {TokenKind::character, TokenKind::word, TokenKind::byte_pair})
     if (name == name_of(kind)) return kind;
-  throw UsageError("token kind '" + name + "' is not one of char, word" + did_you_mean(name, kind_names));
+  throw UsageError("token kind '" + name + "' is not one of char, word, bpe" + did_you_mean(name, kind_names));
 }
 
 std::string normalised(std::string_view text, const Tokenization& rule) {
@@ -83,6 +98,7 @@ void count_tokens(std::string_view text, const Tokenization& rule, TokenCounts& 
 }
 
 TokenIds Tokenizer::encode(std::string_view text) const {
+  if (bpe) return bpe->encode(text);
   TokenIds ids;
   for_each_token(text, rule, [&](std::string_view token, bool line_end) {
     ids.push_back(line_end ? vocabulary.id(token) : plain_id(vocabulary, token));
@@ -91,20 +107,60 @@ TokenIds Tokenizer::encode(std::string_view text) const {
 }
 
 TokenIds Tokenizer::encode_words(std::span<const std::string> words) const {
+  if (bpe)
+    throw Error("tokenizer: byte pairs cut words into pieces; words with a number each need a vocabulary of words");
   TokenIds ids;
   for (const std::string& word : words) ids.push_back(plain_id(vocabulary, normalised(word, rule)));
   return ids;
 }
 
 std::string Tokenizer::decode(std::span<const std::int32_t> ids) const {
-  return joined(*this, ids);
+  return bpe ? bpe->decode(ids) : joined(*this, ids);
 }
 
 std::string Tokenizer::decode(std::span<const std::int64_t> ids) const {
-  return joined(*this, ids);
+  return bpe ? bpe->decode(ids) : joined(*this, ids);
+}
+
+std::optional<std::int32_t> Tokenizer::end_token() const {
+  const auto end = vocabulary.find(Special::end);
+  if (end || !bpe) return end;
+  for (const AddedToken& token : bpe->parts().added) {
+    const std::string& text = vocabulary.token(token.id);
+    if (text == "<|endoftext|>" || text == "<|end_of_text|>") return token.id;
+  }
+  return std::nullopt;
+}
+
+bool operator==(const Tokenizer& a, const Tokenizer& b) {
+  const bool same_pairs = a.bpe == b.bpe || (a.bpe && b.bpe && *a.bpe == *b.bpe);
+  return same_pairs && a.rule == b.rule && a.vocabulary == b.vocabulary;
+}
+
+Tokenizer byte_pair_tokenizer(Bpe bpe) {
+  Vocabulary vocabulary(bpe.parts().tokens);
+  return {.rule = {.kind = TokenKind::byte_pair, .nfc = false},
+          .vocabulary = std::move(vocabulary),
+          .bpe = std::make_shared<const Bpe>(std::move(bpe))};
+}
+
+Tokenizer with_tokens(Tokenizer tokenizer, std::span<const std::string> tokens) {
+  if (tokenizer.bpe) {
+    BpeParts parts = tokenizer.bpe->parts();
+    for (const std::string& token : tokens) {
+      parts.added.push_back({.id = static_cast<std::int32_t>(parts.tokens.size())});
+      parts.tokens.push_back(token);
+    }
+    return byte_pair_tokenizer(Bpe(std::move(parts)));
+  }
+  std::vector<std::string> all = tokenizer.vocabulary.tokens();
+  all.insert(all.end(), tokens.begin(), tokens.end());
+  tokenizer.vocabulary = Vocabulary(std::move(all));
+  return tokenizer;
 }
 
 Tokenizer learn_tokenizer(std::span<const std::string> texts, const Tokenization& rule, VocabularyOptions options) {
+  if (rule.kind == TokenKind::byte_pair) return learn_byte_pairs(texts, rule, options);
   TokenCounts counts;
   for (const std::string& text : texts) count_tokens(text, rule, counts);
   const bool ends = std::find(options.specials.begin(), options.specials.end(), Special::end) != options.specials.end();

@@ -59,7 +59,62 @@ void append_nfc(std::string& result, std::string_view line) {
   result.append(reinterpret_cast<const char*>(mapped), static_cast<std::size_t>(size));
 }
 
+constexpr std::string_view replacement = "\xEF\xBF\xBD";  // U+FFFD
+
+// Bytes at the front that begin a valid sequence (at least one); `whole` when they are one, `open` when they end with
+// the text and could become one.
+struct Beginning {
+  std::size_t bytes;
+  bool whole, open;
+};
+
+Beginning beginning_of(std::string_view text) {
+  const auto at = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned first = at(0);
+  const std::size_t wanted = first < 0x80   ? 1
+                             : first < 0xC2 ? 0
+                             : first < 0xE0 ? 2
+                             : first < 0xF0 ? 3
+                             : first < 0xF5 ? 4
+                                            : 0;
+  if (wanted == 0) return {1, false, false};
+  // No overlong forms, no surrogates, nothing above U+10FFFF: decided by the second byte.
+  const unsigned low = first == 0xE0 ? 0xA0 : first == 0xF0 ? 0x90 : 0x80;
+  const unsigned high = first == 0xED ? 0x9F : first == 0xF4 ? 0x8F : 0xBF;
+  for (std::size_t i = 1; i < wanted; ++i) {
+    if (i == text.size()) return {i, false, true};
+    if (at(i) < (i == 1 ? low : 0x80) || at(i) > (i == 1 ? high : 0xBF)) return {i, false, false};
+  }
+  return {wanted, true, false};
+}
+
 }  // namespace
+
+std::string Utf8Stream::add(std::string_view bytes) {
+  held_ += bytes;
+  std::string text;
+  std::size_t at = 0;
+  while (at < held_.size()) {
+    const Beginning beginning = beginning_of(std::string_view(held_).substr(at));
+    if (beginning.open) break;
+    text += beginning.whole ? std::string_view(held_).substr(at, beginning.bytes) : replacement;
+    at += beginning.bytes;
+  }
+  held_.erase(0, at);
+  return text;
+}
+
+std::string Utf8Stream::finish() {
+  const bool open = !held_.empty();
+  held_.clear();
+  return std::string(open ? replacement : "");
+}
+
+std::string repaired_utf8(std::string_view bytes) {
+  Utf8Stream stream;
+  std::string text = stream.add(bytes);
+  return text + stream.finish();
+}
 
 std::size_t find_invalid_utf8(std::string_view text) {
   for (std::size_t at = 0; at < text.size();) {

@@ -34,6 +34,23 @@ NARAE_API void require_utf8(std::string_view text, const std::string& name, std:
 /// Each character in its simple lower-case form; those without case stay. Throws Error for invalid UTF-8.
 [[nodiscard]] NARAE_API std::string lower_case(std::string_view text);
 
+/// Text that comes in pieces of bytes, as a model writes it: whole characters are handed on, the bytes of one that is
+/// not finished are held back. Bytes that can't become a character are U+FFFD, one for every longest beginning of a
+/// valid sequence (Unicode 15, section 3.9).
+class NARAE_API Utf8Stream {
+ public:
+  /// What can be said after these bytes.
+  [[nodiscard]] std::string add(std::string_view bytes);
+  /// What was held back, as U+FFFD, when no more bytes come.
+  [[nodiscard]] std::string finish();
+
+ private:
+  std::string held_;
+};
+
+/// Any bytes as valid UTF-8: those that are none as U+FFFD.
+[[nodiscard]] NARAE_API std::string repaired_utf8(std::string_view bytes);
+
 /// ISO 8859-1 as UTF-8: every byte is the code point of that number.
 [[nodiscard]] NARAE_API std::string from_latin1(std::string_view bytes);
 

@@ -5,6 +5,7 @@
 
 #include "narae/core/error.h"
 #include "narae/core/files.h"
+#include "narae/text/bpe_file.h"
 #include "narae/text/tokenizer.h"
 #include "narae/text/utf8.h"
 
@@ -84,13 +85,37 @@ Tokenizer from_json(const Json& json) {
                                .nfc = flag_at(json, "nfc"),
                                .line_ends = flag_at(json, "line_ends")},
                       .vocabulary = Vocabulary(tokens_at(json))};
+  if (tokenizer.rule.kind == TokenKind::byte_pair) throw Error("'kind' is bpe, which a tokenizer.json holds");
   check_tokens(tokenizer);
   return tokenizer;
 }
 
+// Whether the document is a tokenizer.json: an object with a model.
+bool holds_model(std::string_view json) {
+  bool found = false;
+  const auto look = [&](int depth, Json::parse_event_t event, Json& parsed) {
+    found = found || (depth == 1 && event == Json::parse_event_t::key && parsed == "model");
+    return depth == 0;  // nothing is kept
+  };
+  const Json nothing = Json::parse(json, look, false);
+  static_cast<void>(nothing);
+  return found;
+}
+
+Tokenizer named_byte_pairs(Bpe bpe, const std::string& name) try {
+  return byte_pair_tokenizer(std::move(bpe));
+} catch (const Error& e) {
+  throw Error(name + ": " + e.what());
+}
+
 }  // namespace
 
+std::string_view file_name(const Tokenizer& tokenizer) {
+  return tokenizer.bpe ? "tokenizer.json" : "vocabulary.json";
+}
+
 std::string to_json(const Tokenizer& tokenizer) {
+  if (tokenizer.bpe) return to_json(*tokenizer.bpe);
   const Tokenization& rule = tokenizer.rule;
   Json json{{"format", format_name},
             {"kind", name_of(rule.kind)},
@@ -103,6 +128,7 @@ std::string to_json(const Tokenizer& tokenizer) {
 }
 
 Tokenizer parse_tokenizer(std::string_view json, const std::string& name) {
+  if (holds_model(json)) return named_byte_pairs(parse_bpe(json, name), name);
   try {
     return from_json(Json::parse(json));
   } catch (const Json::exception& e) {
@@ -117,7 +143,12 @@ void save_tokenizer(const std::filesystem::path& path, const Tokenizer& tokenize
 }
 
 Tokenizer load_tokenizer(const std::filesystem::path& path) {
-  return parse_tokenizer(read_text(path, most_bytes), path.string());
+  std::error_code ignored;
+  const std::string name = path.filename().string();
+  if (name == "vocab.json" || name == "merges.txt") return named_byte_pairs(load_bpe(path), path.string());
+  if (!std::filesystem::is_directory(path, ignored)) return parse_tokenizer(read_text(path, most_bytes), path.string());
+  if (const auto file = path / "vocabulary.json"; std::filesystem::exists(file, ignored)) return load_tokenizer(file);
+  return named_byte_pairs(load_bpe(path), path.string());
 }
 
 }  // namespace narae::text

@@ -8,6 +8,7 @@
 #include "narae/core/error.h"
 #include "narae/graph/eval.h"
 #include "narae/ops/view.h"
+#include "narae/text/byte_level.h"
 
 namespace narae {
 namespace {
@@ -54,6 +55,7 @@ std::vector<std::string> classes_of(const text::Tokenizer& tokenizer) {
   std::vector<std::string> names;
   if (tokenizer.rule.line_ends || !vocabulary.find(text::Special::end)) return names;
   for (std::int64_t id = 0; id < vocabulary.size(); ++id) {
+    if (tokenizer.bpe && !tokenizer.bpe->is_special(id)) continue;
     const std::string& token = vocabulary.token(id);
     if (token.size() > 2 && token.front() == '<' && token.back() == '>' && !vocabulary.is_special(id)) {
       names.push_back(token.substr(1, token.size() - 2));
@@ -107,7 +109,7 @@ TextGenerator::TextGenerator(const TrainedModel& model, const Prompt& prompt, co
     tokens.push_back(id);
   }
   // A prompt is the beginning of a line, whether or not it has an end.
-  const auto end = vocabulary.find(text::Special::end);
+  const auto end = tokenizer.end_token();
   if (tokenizer.rule.line_ends && !tokens.empty() && !prompt.text.ends_with('\n')) tokens.pop_back();
   at_word_start_ = tokens.empty() || prompt.text.ends_with('\n') || prompt.text.ends_with(' ');
   const std::vector<std::string> classes = classes_of(tokenizer);
@@ -123,7 +125,8 @@ TextGenerator::TextGenerator(const TrainedModel& model, const Prompt& prompt, co
   }
   if (tokens.empty()) {
     const auto begin = vocabulary.find(text::Special::begin);
-    tokens.push_back(begin ? *begin : end ? *end : vocabulary.find("\n").value_or(0));
+    const std::string line_end = tokenizer.bpe ? text::to_byte_characters("\n") : "\n";
+    tokens.push_back(begin ? *begin : end ? *end : vocabulary.find(line_end).value_or(0));
   }
   read(tokens);
 }
@@ -148,6 +151,7 @@ void TextGenerator::read(std::span<const std::int64_t> tokens) {
 
 std::string TextGenerator::text_of(std::int64_t token) {
   const text::Tokenizer& tokenizer = *model_.tokenizer;
+  if (tokenizer.bpe) return tokenizer.bpe->is_special(token) ? "" : bytes_.add(tokenizer.bpe->bytes(token));
   std::string text = tokenizer.decode(std::span(&token, 1));
   if (tokenizer.rule.kind == text::TokenKind::character) return text;
   const bool apart = !at_word_start_ && text != "\n";
@@ -159,7 +163,7 @@ std::optional<std::string> TextGenerator::next() {
   if (ended_) return std::nullopt;
   const std::int64_t token = sample_token(logits_, options_, random_);
   const text::Tokenizer& tokenizer = *model_.tokenizer;
-  ended_ = tokenizer.vocabulary.find(text::Special::end) == token && !tokenizer.rule.line_ends;
+  ended_ = tokenizer.end_token() == token && !tokenizer.rule.line_ends;
   if (ended_) return std::nullopt;
   read(std::span(&token, 1));
   return text_of(token);

@@ -10,6 +10,7 @@
 #include "narae/core/export.h"
 #include "narae/core/random.h"
 #include "narae/nn/sequence.h"
+#include "narae/text/utf8.h"
 #include "narae/train/trained_model.h"
 
 namespace narae {
@@ -38,14 +39,17 @@ struct Prompt {
 /// the same. `<pad>`, `<bos>` and `<unk>` are never chosen.
 class NARAE_API TextGenerator {
  public:
-  /// Reads the prompt. Without one, the text begins where one ended: behind `<bos>`, `<eos>` or a line end, whichever
-  /// of them the vocabulary knows first; a text with a class, behind the token of its class. Throws UsageError for an
-  /// unknown class, Error for a network that is no recurrent language model, and for a
-  /// prompt with characters or words that its vocabulary lacks where it has no `<unk>`.
+  /// Reads the prompt. Without one, the text begins where one ended: behind `<bos>`, the token that ends texts or a
+  /// line end, whichever of them the vocabulary knows first; a text with a class, behind the token of its class. Throws
+  /// UsageError for an unknown class, Error for a network that is no recurrent language model, and for a prompt with
+  /// characters or words that its vocabulary lacks where it has no `<unk>`.
   TextGenerator(const TrainedModel& model, const Prompt& prompt, const SamplingOptions& options);
 
-  /// What is to be written next; nothing when the text has ended by `<eos>`. Words come with the blank between them.
+  /// What is to be written next; nothing when the text has ended by `<eos>`. Words come with the blank between them. Of
+  /// byte pairs it is what is whole by now: "" as long as the bytes of a character are not all there.
   [[nodiscard]] std::optional<std::string> next();
+  /// What was held back, when no more tokens are wanted: U+FFFD for a character that was not finished.
+  [[nodiscard]] std::string rest() { return bytes_.finish(); }
 
   /// Words or characters of the prompt that the vocabulary lacks: they were read as `<unk>`.
   [[nodiscard]] std::int64_t unknown() const { return unknown_; }
@@ -61,6 +65,7 @@ class NARAE_API TextGenerator {
   std::vector<Tensor> state_;
   std::vector<float> logits_;        // of the token that comes next
   std::vector<std::int64_t> never_;  // tokens that are not chosen
+  text::Utf8Stream bytes_;           // of byte pairs
   std::int64_t unknown_ = 0;
   bool at_word_start_ = true;  // nothing to be kept apart from
   bool ended_ = false;

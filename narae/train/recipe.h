@@ -35,11 +35,11 @@ struct DataRecipe {
   AugmentOptions augment = {};
 
   // Of texts.
-  std::string tokens = "usual";  ///< "char", "word", "blanks"; "usual": what the data usually go with
+  std::string tokens = "usual";  ///< "char", "word", "blanks", "bpe"; "usual": what the data usually go with
   bool lowercase = false;
   std::int64_t min_count = 1;       ///< rarer tokens are unknown ones
-  std::int64_t max_vocabulary = 0;  ///< most frequent tokens, special ones included; 0: all
-  std::string vocabulary = {};      ///< vocabulary.json whose tokens are taken; empty: those of the training texts
+  std::int64_t max_vocabulary = 0;  ///< most frequent tokens, special ones included; 0: all, or text::usual_byte_pairs
+  std::string vocabulary = {};      ///< what load_tokenizer reads; empty: the tokens of the training texts
   std::int64_t max_length = 0;      ///< tokens of a text that are read; 0: all
   std::int64_t steps = 64;          ///< of a running text, in one piece
   bool line_ends = true;            ///< of a language model's words: the end of a line is one, too

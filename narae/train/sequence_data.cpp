@@ -33,10 +33,14 @@ text::VocabularyOptions vocabulary_options(const DataRecipe& recipe) {
 // How the recipe's texts become tokens, where `usual` says how they usually do.
 text::Tokenization rule_of(const DataRecipe& recipe, text::Tokenization usual) {
   if (recipe.tokens != "usual") {
-    usual.kind = recipe.tokens == "char" ? text::TokenKind::character : text::TokenKind::word;
+    usual.kind = recipe.tokens == "char"  ? text::TokenKind::character
+                 : recipe.tokens == "bpe" ? text::TokenKind::byte_pair
+                                          : text::TokenKind::word;
     usual.words = recipe.tokens == "blanks" ? text::WordRule::blanks : text::WordRule::basic;
   }
-  usual.lowercase = usual.lowercase || recipe.lowercase;
+  // Byte pairs keep capital letters apart; asked for outright, lower case is an error of theirs.
+  const bool usually_lower = usual.lowercase && usual.kind != text::TokenKind::byte_pair;
+  usual.lowercase = usually_lower || recipe.lowercase;
   return usual;
 }
 
@@ -181,23 +185,38 @@ TaskData open_sentences(const Recipe& recipe, const text::Tokenizer* known) {
     text::VocabularyOptions options = vocabulary_options(recipe.data);
     options.specials.push_back(text::Special::end);
     text::Tokenizer tokenizer = training_tokenizer(texts, rule_of(recipe.data, texts.usual), options);
-    std::vector<std::string> tokens = tokenizer.vocabulary.tokens();
+    std::vector<std::string> tokens;
     for (const std::string& name : texts.classes) tokens.push_back(text::class_token(name));
-    tokenizer.vocabulary = text::Vocabulary(std::move(tokens));
-    return tokenizer;
+    return with_tokens(std::move(tokenizer), tokens);
   };
   return all_parts(tokenizer_for(recipe.data, known, learn), [&](Split split, const text::Tokenizer& tokenizer) {
     return sentences(texts, split, tokenizer, recipe.data.max_length);
   });
 }
 
-}  // namespace
-
-TaskData open_text_data(const Recipe& recipe, const text::Tokenizer* tokenizer) {
+TaskData open_task_text(const Recipe& recipe, const text::Tokenizer* tokenizer) {
   if (recipe.task == "classify_text") return open_labelled_texts(recipe, tokenizer);
   if (recipe.task == "tag") return open_tagged_sentences(recipe, tokenizer);
   if (data_kind(recipe.data.name) == DataKind::texts) return open_sentences(recipe, tokenizer);
   return open_running_text(recipe, tokenizer);
+}
+
+// Learned from a short text, byte pairs may be fewer than were asked for.
+void remark_on_byte_pairs(const DataRecipe& recipe, TaskData& data) {
+  if (!data.tokenizer->bpe || !recipe.vocabulary.empty()) return;
+  const std::int64_t wanted = recipe.max_vocabulary == 0 ? text::usual_byte_pairs : recipe.max_vocabulary;
+  const std::int64_t learned = data.tokenizer->bpe->size();
+  if (learned < wanted) {
+    data.remarks.push_back(fmt::format("the training texts give {} byte pairs instead of {}", learned, wanted));
+  }
+}
+
+}  // namespace
+
+TaskData open_text_data(const Recipe& recipe, const text::Tokenizer* tokenizer) {
+  TaskData data = open_task_text(recipe, tokenizer);
+  remark_on_byte_pairs(recipe.data, data);
+  return data;
 }
 
 TaskData open_series_data(const Recipe& recipe) {

@@ -1,6 +1,7 @@
 #include "narae/train/trained_model.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 
@@ -19,7 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* vocabulary_file = "vocabulary.json";
+constexpr std::array tokenizer_files{"vocabulary.json", "tokenizer.json"};
 
 void require_file(const fs::path& path, const std::string& advice) {
   std::error_code ignored;
@@ -46,7 +47,7 @@ TrainedModel load_trained(const fs::path& run, const std::string& which) {
   model.tokenizer = tokenizer_of(run);
   if (model.config.model.vocabulary > 0 &&
       (!model.tokenizer || model.tokenizer->vocabulary.size() != model.config.model.vocabulary)) {
-    throw Error((run / vocabulary_file).string() + ": does not hold the " +
+    throw Error(run.string() + ": neither vocabulary.json nor tokenizer.json holds the " +
                 std::to_string(model.config.model.vocabulary) + " tokens that the network was trained with");
   }
   model.network->eval();
@@ -54,10 +55,18 @@ TrainedModel load_trained(const fs::path& run, const std::string& which) {
 }
 
 std::optional<text::Tokenizer> tokenizer_of(const fs::path& run) {
-  const fs::path file = run / vocabulary_file;
   std::error_code ignored;
-  if (!fs::exists(file, ignored)) return std::nullopt;
-  return text::load_tokenizer(file);
+  for (const char* name : tokenizer_files)
+    if (fs::exists(run / name, ignored)) return text::load_tokenizer(run / name);
+  return std::nullopt;
+}
+
+void save_tokenizer_of(const fs::path& run, const text::Tokenizer& tokenizer) {
+  const std::string_view name = text::file_name(tokenizer);
+  text::save_tokenizer(run / name, tokenizer);
+  std::error_code ignored;
+  for (const char* other : tokenizer_files)
+    if (name != other) fs::remove(run / other, ignored);
 }
 
 Array predict_texts(const TrainedModel& model, std::span<const std::string> texts) {

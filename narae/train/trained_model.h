@@ -27,6 +27,9 @@ struct TrainedModel {
 /// Loads a run's network with its "best" or "last" weights. Throws Error naming what is missing in the folder.
 [[nodiscard]] NARAE_API TrainedModel load_trained(const std::filesystem::path& run, const std::string& which = "best");
 
+/// Writes the tokenizer of a run, as `vocabulary.json` or, of byte pairs, `tokenizer.json`; a file of the other kind is
+/// removed. Throws Error as AtomicFile does.
+NARAE_API void save_tokenizer_of(const std::filesystem::path& run, const text::Tokenizer& tokenizer);
 /// The tokenizer of a run, or nothing for one that doesn't learn from texts. Throws Error for a damaged file.
 [[nodiscard]] NARAE_API std::optional<text::Tokenizer> tokenizer_of(const std::filesystem::path& run);
 

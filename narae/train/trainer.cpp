@@ -192,7 +192,7 @@ class Trainer {
     log_.emplace(folder_.file("log.txt"));
     write_file(folder_.file("recipe.toml"), to_toml(recipe_));
     write_file(folder_.file("config.json"), models::to_json(config_));
-    if (data_.tokenizer) text::save_tokenizer(folder_.file("vocabulary.json"), *data_.tokenizer);
+    if (data_.tokenizer) save_tokenizer_of(folder_.path(), *data_.tokenizer);
     cut_back(*results_, state_.results_bytes, results_header(task_, config_.model.num_classes));
     cut_back(*steps_, state_.steps_bytes, steps_header);
     begun_ = Clock::now();

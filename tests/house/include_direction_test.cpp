@@ -41,8 +41,8 @@ const std::map<std::string, Folders, std::less<>>& allowed() {
 }
 
 // Our users see none of these: they compile against our headers alone.
-constexpr std::string_view foreign_headers[] = {"dnnl", "hwy/", "png.h", "jpeglib.h", "zlib.h",    "omp.h",
-                                                "fmt/", "toml", "CLI/",  "nlohmann/", "utf8proc.h"};
+constexpr std::string_view foreign_headers[] = {"dnnl", "hwy/", "png.h", "jpeglib.h", "zlib.h",     "omp.h",
+                                                "fmt/", "toml", "CLI/",  "nlohmann/", "utf8proc.h", "pcre2"};
 
 struct Include {
   fs::path file;  // relative to the sources
