@@ -2,6 +2,7 @@
 
 // All operators.
 #include "narae/ops/activation.h"
+#include "narae/ops/attention.h"
 #include "narae/ops/checkpoint.h"
 #include "narae/ops/conv.h"
 #include "narae/ops/cross_entropy.h"

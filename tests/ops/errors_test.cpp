@@ -23,6 +23,7 @@ const std::vector<Mistake>& mistakes() {
   static const Tensor whole = zeros({2, 3}, DType::i64);
   static const Tensor mask = zeros({2, 3}, DType::boolean);
   static const Tensor half = zeros({2, 3}, DType::f16);
+  static const Tensor heads = zeros({2, 5, 4, 3});
   static const Tensor none;
   static const std::vector<Mistake> all = {
       {"add_shapes", [] { return a + b; }, {"add", "(2, 3)", "(2, 4)"}},
@@ -326,6 +327,69 @@ const std::vector<Mistake>& mistakes() {
          return gru(zeros({5, 2, 9}), a, zeros({9, 3}), {.form = GruForm::reset_before, .b_hn = zeros({3})});
        },
        {"gru", "b_hn", "add it to p"}},
+      {"attention_rank", [] { return attention(a, heads, heads); }, {"attention", "query", "(2, 3)"}},
+      {"attention_undefined", [] { return attention(heads, heads, none); }, {"attention", "value", "undefined"}},
+      {"attention_types",
+       [] {
+         return attention(heads, zeros({2, 5, 4, 3}, DType::f64), heads);
+       },
+       {"attention", "key", "f64", "f32"}},
+      {"attention_sizes",
+       [] {
+         return attention(heads, zeros({2, 5, 4, 2}), heads);
+       },
+       {"attention", "(2, 5, 4, 2)"}},
+      {"attention_batches",
+       [] {
+         return attention(heads, zeros({1, 5, 4, 3}), zeros({1, 5, 4, 3}));
+       },
+       {"attention", "(1, 5, 4, 3)", "batches"}},
+      {"attention_keys",
+       [] {
+         return attention(heads, heads, zeros({2, 6, 4, 3}));
+       },
+       {"attention", "(2, 6, 4, 3)"}},
+      {"attention_groups",
+       [] {
+         return attention(heads, zeros({2, 5, 3, 3}), zeros({2, 5, 3, 3}));
+       },
+       {"attention", "3 heads", "4"}},
+      {"attention_mask",
+       [] {
+         return attention(heads, heads, heads, {.mask = zeros({5, 4})});
+       },
+       {"attention", "mask", "(1, 1, 5, 4)", "(2, 4, 5, 5)"}},
+      {"attention_mask_type",
+       [] {
+         return attention(heads, heads, heads, {.mask = zeros({5, 5}, DType::i64)});
+       },
+       {"attention", "mask", "i64", "f32"}},
+      {"attention_lengths",
+       [] { return attention(heads, heads, heads, {.lengths = zeros({3}, DType::i64)}); },
+       {"attention", "lengths", "(3,)", "(2,)"}},
+      {"attention_length",
+       [] { return attention(heads, heads, heads, {.lengths = full({2}, 6, DType::i64).eval()}); },
+       {"attention", "length of sequence 0 is 6", "5 keys"}},
+      {"attention_first",
+       [] { return attention(heads, heads, heads, {.causal = true, .first = full({2}, 1, DType::i64).eval()}); },
+       {"attention", "first position of sequence 0 is 1", "5 queries and 5 keys"}},
+      {"attention_first_alone",
+       [] { return attention(heads, heads, heads, {.first = zeros({2}, DType::i64)}); },
+       {"attention", "first positions", "causal"}},
+      {"attention_slopes",
+       [] { return attention(heads, heads, heads, {.slopes = zeros({2})}); },
+       {"attention", "slopes", "(2,)", "(4,)"}},
+      {"attention_window",
+       [] { return attention(heads, heads, heads, {.window = -1}); },
+       {"attention", "window", "-1"}},
+      {"attention_dropout",
+       [] { return attention(heads, heads, heads, {.dropout = 2}); },
+       {"attention", "dropout", "2"}},
+      {"attention_probabilities",
+       [] {
+         return attention_probabilities(heads, zeros({2, 5, 3, 3}));
+       },
+       {"attention", "3 heads", "4"}},
       {"dropout", [] { return dropout(a, 1.5); }, {"dropout", "1.5"}},
   };
   return all;

@@ -58,5 +58,6 @@ void check(const OperatorCase& c, std::set<std::string_view>& seen);
 [[nodiscard]] std::vector<OperatorCase> pooling_cases();
 [[nodiscard]] std::vector<OperatorCase> normalisation_cases();
 [[nodiscard]] std::vector<OperatorCase> recurrent_cases();
+[[nodiscard]] std::vector<OperatorCase> attention_cases();
 
 }  // namespace narae::test

@@ -12,8 +12,9 @@ namespace {
 
 std::vector<OperatorCase> all_cases() {
   std::vector<OperatorCase> all;
-  for (const auto& family : {elementwise_cases(), view_cases(), reduction_cases(), index_cases(), random_cases(),
-                             product_cases(), pooling_cases(), normalisation_cases(), recurrent_cases()}) {
+  for (const auto& family :
+       {elementwise_cases(), view_cases(), reduction_cases(), index_cases(), random_cases(), product_cases(),
+        pooling_cases(), normalisation_cases(), recurrent_cases(), attention_cases()}) {
     all.insert(all.end(), family.begin(), family.end());
   }
   return all;
