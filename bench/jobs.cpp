@@ -150,6 +150,37 @@ Job job(std::string name, std::string description, int warm_up, std::function<st
               }};
 }
 
+// Causal attention of 8 sequences of 256 steps in 6 heads of 64, and its gradient. The "loss" is the mean square of the
+// result.
+Job attention_job() {
+  const Shape shape{8, 256, 6, 64};
+  std::vector<Tensor> inputs;
+  for (std::int64_t k = 0; k < 3; ++k) inputs.push_back(variable(made_up(shape, k, 1)));
+  const auto step = [inputs, cotangent = Tensor(made_up(shape, 3, 1))] {
+    const Tensor y = attention(inputs[0], inputs[1], inputs[2], {.causal = true});
+    std::vector<Tensor> all = vjp(std::vector{y}, std::vector{cotangent}, inputs);
+    all.push_back(y);
+    eval(all);
+    return y;
+  };
+  return {.name = "attention",
+          .description = "causal attention and its gradient, 8 x 256 steps, 6 heads of 64",
+          .peer = {"attention"},
+          .first_loss =
+              [step] {
+                const double loss = mean(square(step())).item();
+                for (int i = 0; i < 10; ++i) step();
+                return loss;
+              },
+          .run =
+              [step](int steps) {
+                const auto begin = Clock::now();
+                for (int i = 0; i < steps; ++i) step();
+                return seconds_since(begin) / steps;
+              },
+          .modes = {"eager"}};
+}
+
 // Channels are of pictures alone.
 Job of_sequences(Job job) {
   job.modes = {"eager", "compile"};
@@ -180,7 +211,8 @@ std::vector<Job> training_jobs(const std::string& weights) {
       of_sequences(job("lstm128", "LSTM 1 x 128 over 65 characters, batch 32, 64 steps, SGD with momentum", 5,
                        [] { return language_step(65, 128, 1, 64, 32, {.lr = 0.05, .momentum = 0.9}); })),
       of_sequences(job("lstm650", "LSTM 2 x 650 over 10,000 words, batch 20, 35 steps, SGD, gradient norm clipped", 2,
-                       [] { return language_step(10000, 650, 2, 35, 20, {.lr = 1, .clip_norm = 5}); }))};
+                       [] { return language_step(10000, 650, 2, 35, 20, {.lr = 1, .clip_norm = 5}); })),
+      attention_job()};
 }
 
 std::vector<Job> memory_jobs() {

@@ -1,6 +1,6 @@
 """Times PyTorch's training step, in rounds that another program's rounds can alternate with.
 
-    python train_step.py mlp|lenet5|resnet20|resnet18|resnet50|vgg16|lstm128|lstm650
+    python train_step.py mlp|lenet5|resnet20|resnet18|resnet50|vgg16|lstm128|lstm650|attention
                          [--mode eager|channels_last|compile] [--threads N] [--weights FILE] [--warm-up STEPS]
 
 After a warm-up it prints `ready <loss of the first step>`. Then it answers standard input, line by line:
@@ -11,7 +11,8 @@ FILE holds float32 weights, named as in the model or `<model>.init.<name>`, and 
 i64 `labels` (n); without them both are drawn from a fixed seed. The default is the file that the tests use. Step s
 trains on rows (64 s + j) mod n, j < 64; pictures are divided by 255 and lie in memory before the clock starts.
 The convolutional networks and the language models need no file: their weights and their one batch are worked out by a
-formula on both sides.
+formula on both sides. `attention` is no model: causal attention and its gradient, without an optimiser; its "loss" is
+the mean square of the result.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import math
 import resource
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -175,6 +177,13 @@ def make_language_model(name: str) -> tuple[nn.Module, Tensor, Tensor]:
     return model, text[: steps * batch].reshape(steps, batch), text[batch:]
 
 
+def make_attention() -> tuple[list[Tensor], Tensor]:
+    """Query, key and value of 8 sequences of 256 steps in 6 heads of 64, and the cotangent of the result."""
+    shape = torch.Size([8, 256, 6, 64])
+    *inputs, cotangent = (made_up(shape, k, 1.0).transpose(1, 2).contiguous() for k in range(4))
+    return [x.requires_grad_() for x in inputs], cotangent
+
+
 def load(name: str, path: Path) -> tuple[nn.Module, Tensor, Tensor]:
     """The model with the file's weights, its pictures as float32 in [0, 1], and their labels."""
     torch.manual_seed(0)
@@ -188,9 +197,26 @@ def load(name: str, path: Path) -> tuple[nn.Module, Tensor, Tensor]:
     return model, images.float() / 255, labels
 
 
+def answer(first: float, run: Callable[[int], object]) -> None:
+    """Says how the first step went, then does what standard input asks for."""
+    print(f"ready {first:.8f}", flush=True)
+    for line in sys.stdin:
+        match line.split():
+            case ["run", count]:
+                start = time.perf_counter()
+                run(int(count))
+                print(f"{(time.perf_counter() - start) / int(count):.9f}", flush=True)
+            case ["memory"]:
+                print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, flush=True)
+            case ["quit"]:
+                break
+            case _:
+                sys.exit(f"train_step: expected `run N` or `quit`, got {line.strip()!r}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("model", choices=["mlp", "lenet5", *PICTURES, *TEXTS])
+    parser.add_argument("model", choices=["mlp", "lenet5", "attention", *PICTURES, *TEXTS])
     parser.add_argument("--mode", choices=["eager", "channels_last", "compile"], default="eager")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--weights", type=Path, default=REFERENCE)
@@ -199,6 +225,18 @@ def main() -> None:
 
     torch.set_num_threads(arguments.threads)
     torch.set_flush_denormal(True)
+    if arguments.model == "attention":
+        inputs, cotangent = make_attention()
+
+        def attend(steps: int) -> Tensor:
+            for _ in range(steps):
+                y = F.scaled_dot_product_attention(*inputs, is_causal=True)
+                torch.autograd.grad(y, inputs, cotangent)
+            return y.detach()
+
+        first = attend(1).square().mean().item()
+        attend(arguments.warm_up if arguments.warm_up is not None else 10)
+        return answer(first, attend)
     made = arguments.model in PICTURES or arguments.model in TEXTS
     clip = 5.0 if arguments.model == "lstm650" else None
     if arguments.model in TEXTS:
@@ -249,19 +287,7 @@ def main() -> None:
     warm_up = arguments.warm_up if arguments.warm_up is not None else 2 if made else 30
     if warm_up > 0:
         run(warm_up)
-    print(f"ready {first:.8f}", flush=True)
-    for line in sys.stdin:
-        match line.split():
-            case ["run", count]:
-                start = time.perf_counter()
-                run(int(count))
-                print(f"{(time.perf_counter() - start) / int(count):.9f}", flush=True)
-            case ["memory"]:
-                print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, flush=True)
-            case ["quit"]:
-                break
-            case _:
-                sys.exit(f"train_step: expected `run N` or `quit`, got {line.strip()!r}")
+    answer(first, run)
 
 
 if __name__ == "__main__":

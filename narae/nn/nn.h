@@ -2,6 +2,8 @@
 
 // Modules, layers, initialisers and losses.
 #include "narae/nn/activation.h"
+#include "narae/nn/attention.h"
+#include "narae/nn/attention_score.h"
 #include "narae/nn/bptt.h"
 #include "narae/nn/conv.h"
 #include "narae/nn/dropout.h"
@@ -15,8 +17,10 @@
 #include "narae/nn/module.h"
 #include "narae/nn/norm.h"
 #include "narae/nn/pool.h"
+#include "narae/nn/position.h"
 #include "narae/nn/recompute.h"
 #include "narae/nn/recurrent.h"
 #include "narae/nn/recurrent_cell.h"
 #include "narae/nn/sequential.h"
 #include "narae/nn/squeeze_excitation.h"
+#include "narae/nn/transformer.h"

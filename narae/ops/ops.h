@@ -19,6 +19,7 @@
 #include "narae/ops/random.h"
 #include "narae/ops/reduce.h"
 #include "narae/ops/rnn.h"
+#include "narae/ops/rotary.h"
 #include "narae/ops/softmax.h"
 #include "narae/ops/sort.h"
 #include "narae/ops/view.h"

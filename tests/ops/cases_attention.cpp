@@ -4,6 +4,7 @@
 #include "narae/ops/attention.h"
 #include "narae/ops/elementwise.h"
 #include "narae/ops/random.h"
+#include "narae/ops/rotary.h"
 #include "narae/ops/view.h"
 #include "tests/ops/operator_case.h"
 
@@ -230,6 +231,21 @@ std::vector<OperatorCase> attention_cases() {
                    .label = "one tensor three times",
                    .inputs = {{.shape = {2, 3, 2, 2}}},
                    .function = [](Inputs in) { return Results{attention(in[0], in[0], in[0], {.causal = true})}; }});
+  for (const RotaryPairs pairs : {RotaryPairs::halves, RotaryPairs::neighbours}) {
+    const std::string name = pairs == RotaryPairs::halves ? "halves" : "neighbours";
+    for (const std::int64_t batch : {1, 2})
+      cases.push_back({.ops = {"rotate_pairs"},
+                       .label = name + ", angles of " + std::to_string(batch),
+                       .inputs = {{.shape = {2, 3, 2, 6}}, {.shape = {batch, 3, 3}}, {.shape = {batch, 3, 3}}},
+                       .function = [pairs](Inputs in) { return Results{rotate_pairs(in[0], in[1], in[2], pairs)}; }});
+    cases.push_back(
+        {.ops = {"rotate_pairs"},
+         .label = name + ", a part of each head",
+         .inputs = {{.shape = {2, 3, 2, 6}}, {.shape = {2, 3}, .dtype = DType::i64, .values = {0, 1, 2, 7, 8, 9}}},
+         .function = [pairs](Inputs in) {
+           return Results{rotary(in[0], in[1], {.pairs = pairs, .base = 100, .width = 4})};
+         }});
+  }
   return cases;
 }
 

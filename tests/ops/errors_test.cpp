@@ -390,6 +390,13 @@ const std::vector<Mistake>& mistakes() {
          return attention_probabilities(heads, zeros({2, 5, 3, 3}));
        },
        {"attention", "3 heads", "4"}},
+      {"rotary_positions", [] { return rotary(heads, zeros({3}, DType::i64)); }, {"rotary", "(2, 5, 4, 3)", "(3,)"}},
+      {"rotary_width", [] { return rotary(heads, zeros({5}, DType::i64)); }, {"rotary", "width of 3", "even"}},
+      {"rotate_pairs",
+       [] {
+         return rotate_pairs(heads, zeros({2, 5, 1}), zeros({2, 5, 1}), RotaryPairs::halves);
+       },
+       {"rotate_pairs", "(2, 5, 4, 3)", "(2, 5, 1)"}},
       {"dropout", [] { return dropout(a, 1.5); }, {"dropout", "1.5"}},
   };
   return all;
