@@ -38,7 +38,9 @@ text::Tokenization rule_of(const DataRecipe& recipe, text::Tokenization usual) {
                                           : text::TokenKind::word;
     usual.words = recipe.tokens == "blanks" ? text::WordRule::blanks : text::WordRule::basic;
   }
-  usual.lowercase = usual.lowercase || recipe.lowercase;
+  // Byte pairs keep capital letters apart; asked for outright, lower case is an error of theirs.
+  const bool usually_lower = usual.lowercase && usual.kind != text::TokenKind::byte_pair;
+  usual.lowercase = usually_lower || recipe.lowercase;
   return usual;
 }
 

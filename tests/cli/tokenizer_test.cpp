@@ -48,11 +48,11 @@ TEST_F(TokenizerCommand, TrainsEncodesAndDecodes) {
   EXPECT_EQ(tokenizer({"decode", "--tokenizer", "t/vocab.json", first}).out, "a wing 😀\n");
   EXPECT_EQ(tokenizer({"encode", "--tokenizer", "t/tokenizer.json", "-"}, "a wing 😀").out, first + "\n");
   EXPECT_SAYS(tokenizer({"encode", "--tokenizer", "t", "--tokens", "a wing"}).out, "a Ġ");
-  EXPECT_EQ(tokenizer({"decode", "--tokenizer", "t", "0", "66"}).out, "a\n");
-  EXPECT_EQ(tokenizer({"decode", "--tokenizer", "t", "0,66", "--keep-special"}).out, "<|endoftext|>a\n");
+  EXPECT_EQ(tokenizer({"decode", "--tokenizer", "t", "0", "65"}).out, "a\n");
+  EXPECT_EQ(tokenizer({"decode", "--tokenizer", "t", "0,65", "--keep-special"}).out, "<|endoftext|>a\n");
   const Json json = Json::parse(tokenizer({"encode", "--tokenizer", "t", "ab", "--json"}).out);
   EXPECT_EQ(json[0]["tokens"], (std::vector<std::string>{"a", "b"}));
-  EXPECT_EQ(Json::parse(tokenizer({"decode", "--tokenizer", "t", "66", "--json"}).out)["text"], "a");
+  EXPECT_EQ(Json::parse(tokenizer({"decode", "--tokenizer", "t", "65", "--json"}).out)["text"], "a");
   const Json shown = Json::parse(tokenizer({"show", "--tokenizer", "t", "--json"}).out);
   EXPECT_EQ(shown["tokens"], 275);
   EXPECT_EQ(shown["merges"], 18);
@@ -85,8 +85,8 @@ TEST_F(TokenizerCommand, BeginsTextsAsTheFileSays) {
           {"Sequence": {"id": "A", "type_id": 0}}], "pair": [],
           "special_tokens": {"<s>": {"id": "<s>", "ids": [0], "tokens": ["<s>"]}}})");
   write_whole(folder_ / "t/tokenizer.json", json.dump());
-  EXPECT_EQ(tokenizer({"encode", "--tokenizer", "t", "b"}).out, "67\n");
-  EXPECT_EQ(tokenizer({"encode", "--tokenizer", "t", "b", "--add-special"}).out, "0 67\n");
+  EXPECT_EQ(tokenizer({"encode", "--tokenizer", "t", "b"}).out, "66\n");
+  EXPECT_EQ(tokenizer({"encode", "--tokenizer", "t", "b", "--add-special"}).out, "0 66\n");
 }
 
 TEST_F(TokenizerCommand, RefusesWhatItCantDo) {
@@ -158,22 +158,28 @@ TEST_F(TokenizerCommand, ALanguageModelLearnsBytePairs) {
   other.insert(other.end(), {"--name", "other", "data.vocabulary=gpt"});
   ASSERT_EQ(train(other).exit_code, 0);
   EXPECT_EQ(text::load_tokenizer(folder_ / "runs/word-lm/other"), text::load_tokenizer(folder_ / "gpt"));
+  std::vector<std::string> large = small;
+  large.back() = "data.max_vocabulary=900";
+  large[6] = "1";
+  large.insert(large.end(), {"--name", "large"});
+  ASSERT_EQ(train(large).exit_code, 0);
+  EXPECT_SAYS(read_whole(folder_ / "runs/word-lm/large/log.txt"), "byte pairs instead of 900");
   std::vector<std::string> lower = small;
   lower.emplace_back("data.lowercase=true");
   EXPECT_EQ(train(lower).exit_code, 2);
 }
 
 TEST_F(TokenizerCommand, TextsOfClassesMayBeBytePairs) {
-  const CommandResult names = train({"names-lm", "--epochs", "1", "data.tokens=bpe", "data.max_vocabulary=2000",
+  const CommandResult names = train({"names-lm", "--epochs", "1", "data.tokens=bpe", "data.max_vocabulary=300",
                                      "--limit-train", "60", "--limit-val", "20"});
   ASSERT_EQ(names.exit_code, 0) << names.err;
   const CommandResult drawn = run({"generate", "runs/names-lm/run", "--max-tokens", "5", "--class", "none"});
   EXPECT_EQ(drawn.exit_code, 2);
   EXPECT_SAYS(drawn.err, "knows no class 'none'");
   EXPECT_EQ(run({"generate", "runs/names-lm/run", "--max-tokens", "5"}).exit_code, 0);
-  EXPECT_SAYS(read_whole(folder_ / "runs/names-lm/run/log.txt"), "byte pairs instead of 2000");
-  const CommandResult films = train({"text-cnn", "--data", "synth:sentiment?train=200&test=50", "--epochs", "1",
-                                     "model.filters=8", "model.embedding=8", "data.tokens=bpe"});
+  const CommandResult films =
+      train({"text-cnn", "--data", "synth:sentiment?train=200&test=50", "--epochs", "1", "model.filters=8",
+             "model.embedding=8", "data.tokens=bpe", "data.lowercase=false"});
   ASSERT_EQ(films.exit_code, 0) << films.err;
   EXPECT_EQ(run({"predict", "runs/text-cnn/run", "so bad"}).exit_code, 0);
 }

@@ -163,7 +163,7 @@ TEST(BpeFile, RefusesDefectsOfTheTwoFiles) {
   EXPECT_TRUE(contains(error(vocab, "t h x\n"), "line 1"));
   EXPECT_TRUE(contains(error(vocab, "t \n"), "is no merge"));
   EXPECT_TRUE(contains(error(vocab, "qq t\n"), "line 1: 'qq' is not in the vocabulary"));
-  EXPECT_TRUE(contains(error(vocab, "t h\nt h\n"), "is merge 0 and merge 1"));
+  EXPECT_TRUE(contains(error(vocab, "h e\nh e\n"), "is merge 0 and merge 1"));
   EXPECT_TRUE(contains(error(vocab, "#version: 0.2\n"), "there are no merges"));
   EXPECT_TRUE(
       contains(error("{\"a\": 0}", merges), "vocab.json: not a tokenizer: byte pairs: there is no token for byte 0"));
@@ -176,9 +176,9 @@ TEST(BpeFile, PaddingMustBeTokenZeroForNetworks) {
   parts.added.push_back({.id = static_cast<std::int32_t>(parts.tokens.size())});
   parts.tokens.emplace_back("<pad>");
   const std::string json = to_json(Bpe(parts));
-  EXPECT_EQ(parse_bpe(json, "t.json").size(), 281);
-  EXPECT_TRUE(
-      contains(complaint([&] { (void)parse_tokenizer(json, "t.json"); }), "t.json: vocabulary: <pad> is token 280"));
+  EXPECT_EQ(parse_bpe(json, "t.json").size(), small().size() + 1);
+  EXPECT_TRUE(contains(complaint([&] { (void)parse_tokenizer(json, "t.json"); }),
+                       "t.json: vocabulary: <pad> is token " + std::to_string(small().size())));
 }
 
 }  // namespace

@@ -205,21 +205,21 @@ TEST(Utf8Stream, HoldsBackWhatIsNotFinished) {
 
 TEST(Tokenizer, OfBytePairsIsLearnedKeptAndGivesTextBack) {
   const std::vector<std::string> texts{"the fox saw the grapes\n", "the grapes saw 나래"};
-  const Tokenizer tokenizer = learn_tokenizer(texts, {.kind = TokenKind::byte_pair}, {.max_size = 280});
+  const Tokenizer tokenizer = learn_tokenizer(texts, {.kind = TokenKind::byte_pair}, {.max_size = 270});
   EXPECT_EQ(tokenizer.vocabulary.token(0), "<pad>");
   EXPECT_EQ(tokenizer.vocabulary.find(Special::unknown), std::nullopt) << "every text is known";
-  EXPECT_EQ(tokenizer.vocabulary.size(), 280);
+  EXPECT_EQ(tokenizer.vocabulary.size(), 270);
   EXPECT_EQ(tokenizer.decode(tokenizer.encode("Zebra 😀\n")), "Zebra 😀\n");
   EXPECT_EQ(file_name(tokenizer), "tokenizer.json");
   const std::filesystem::path file = fresh_folder() / "tokenizer.json";
   save_tokenizer(file, tokenizer);
   EXPECT_EQ(load_tokenizer(file), tokenizer);
   EXPECT_EQ(load_tokenizer(file.parent_path()), tokenizer);
-  EXPECT_NE(learn_tokenizer(texts, {.kind = TokenKind::byte_pair}, {.max_size = 279}), tokenizer);
+  EXPECT_NE(learn_tokenizer(texts, {.kind = TokenKind::byte_pair}, {.max_size = 269}), tokenizer);
   EXPECT_EQ(tokenizer.end_token(), std::nullopt);
   const Tokenizer more = with_tokens(tokenizer, std::vector<std::string>{"<|endoftext|>"});
-  EXPECT_EQ(more.end_token(), 280);
-  EXPECT_EQ(more.encode("<|endoftext|>"), (TokenIds{280}));
+  EXPECT_EQ(more.end_token(), 270);
+  EXPECT_EQ(more.encode("<|endoftext|>"), (TokenIds{270}));
   EXPECT_THROW((void)tokenizer.encode_words(texts), Error);
   EXPECT_THROW((void)learn_tokenizer(texts, {.kind = TokenKind::byte_pair, .lowercase = true}), UsageError);
   EXPECT_THROW((void)tokens_of("a", tokenizer.rule), Error);

@@ -82,7 +82,7 @@ TEST(Pattern, RefusesWhatOtherDialectsReadOtherwise) {
                                                      {"^a", "'^'"},
                                                      {"a$", "'$'"},
                                                      {"(?<=a)b", "'(?<'"},
-                                                     {"(*UTF)a", "'(*'"},
+                                                     {"(*UTF)a", "'(*U'"},
                                                      {"[a[b]]", "a class in a class"},
                                                      {"[a&&b]", "in a class"},
                                                      {"a{1,2}+", "'}+'"},
