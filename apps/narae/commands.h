@@ -24,6 +24,7 @@ void add_eval(CLI::App& app);
 void add_predict(CLI::App& app);
 void add_generate(CLI::App& app);
 void add_forward(CLI::App& app);
+void add_export(CLI::App& app);
 void add_summary(CLI::App& app);
 void add_tokenizer(CLI::App& app);
 void add_inspect(CLI::App& app);

@@ -12,12 +12,14 @@
 #include "apps/narae/runs.h"
 #include "apps/narae/table.h"
 #include "narae/core/error.h"
+#include "narae/core/files.h"
 #include "narae/data/image.h"
 #include "narae/draw/pictures.h"
 #include "narae/train/evaluate.h"
 #include "narae/train/forecast_report.h"
 #include "narae/train/task.h"
 #include "narae/train/task_data.h"
+#include "narae/train/text_score.h"
 #include "narae/train/trained_model.h"
 #include "narae/train/weights.h"
 
@@ -34,6 +36,7 @@ struct Arguments {
   std::vector<std::string> runs;
   std::string data;
   std::string split = "test";
+  std::string text;
   std::string save;
   std::int64_t top = 0;  // 0: five, where there are more classes
   bool last = false;
@@ -240,7 +243,26 @@ std::string to_text(const Report& report) {
   return text + "\n" + table({"class", "precision", "recall", "F1", "support"}, rows);
 }
 
+// How well a language model foresees the text of a file.
+void run_text(const Arguments& arguments) {
+  if (arguments.runs.size() != 1) throw UsageError("--text: one run is judged by a text at a time");
+  const TrainedModel model = load_run(arguments.runs.front(), arguments.last ? "last" : "best");
+  const TextScore score = score_text(model, read_text(arguments.text == "-" ? "/dev/stdin" : arguments.text));
+  if (arguments.json) {
+    print_json({{"run", arguments.runs.front()},
+                {"text", arguments.text},
+                {"tokens", score.tokens},
+                {"loss", score.loss},
+                {"perplexity", score.perplexity},
+                {"bits_per_byte", score.bits_per_byte}});
+    return;
+  }
+  print(fmt::format("{}  perplexity {:.4g}  loss {}  {:.4f} bits a byte  ({} tokens of {})\n", arguments.runs.front(),
+                    score.perplexity, loss_text(score.loss), score.bits_per_byte, score.tokens, arguments.text));
+}
+
 void run_eval(const Arguments& arguments) {
+  if (!arguments.text.empty()) return run_text(arguments);
   if (!arguments.save.empty() && fs::path(arguments.save).extension() != ".png") {
     throw UsageError("--save: '" + arguments.save + "' must end in .png: the confusion matrix is drawn as a picture");
   }
@@ -275,10 +297,20 @@ void add_eval(CLI::App& app) {
       ->type_name("SPLIT")
       ->capture_default_str();
   command
+      ->add_option("--text", arguments->text,
+                   "Judge a language model (also a folder saved by transformers) by the text of a file; - reads "
+                   "standard input")
+      ->type_name("FILE")
+      ->excludes("--data")
+      ->excludes("--split");
+  command
       ->add_option("--top", arguments->top, "Also count an answer among the K likeliest (5 if there are more classes)")
       ->type_name("K")
-      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 24));
-  command->add_option("--save", arguments->save, "Draw the confusion matrix")->type_name("FILE.png");
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 24))
+      ->excludes("--text");
+  command->add_option("--save", arguments->save, "Draw the confusion matrix")
+      ->type_name("FILE.png")
+      ->excludes("--text");
   command->add_flag("--strict", arguments->strict, "A damaged picture in a folder is an error, not left out");
   command->add_flag("--last", arguments->last, "The last weights instead of the best");
   add_threads_flag(*command);

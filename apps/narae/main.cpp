@@ -94,6 +94,7 @@ int main(int argc, char** argv) {
   add_predict(app);
   add_generate(app);
   add_forward(app);
+  add_export(app);
   add_summary(app);
   add_tokenizer(app);
   add_inspect(app);

@@ -13,6 +13,7 @@
 #include "apps/narae/table.h"
 #include "narae/core/error.h"
 #include "narae/core/files.h"
+#include "narae/train/pretrained.h"
 #include "narae/train/recipe.h"
 #include "narae/train/run_folder.h"
 #include "narae/train/run_pictures.h"
@@ -272,6 +273,11 @@ fs::path find_run(const std::string& name, const fs::path& project) {
   for (const fs::path& run : runs) known.push_back(run.lexically_relative(project).string());
   throw UsageError("'" + name + "' is no run folder: no recipe.toml in " + name + " or " + (project / name).string() +
                    did_you_mean(name, known));
+}
+
+TrainedModel load_run(const std::string& name, const std::string& which) {
+  if (!is_run(name) && is_pretrained_folder(name)) return load_pretrained(name);
+  return load_trained(find_run(name), which);
 }
 
 void add_runs(CLI::App& app) {

@@ -24,6 +24,8 @@ struct Entry {
 [[nodiscard]] std::vector<Entry> convolutional_entries();
 /// Networks for text and other sequences.
 [[nodiscard]] std::vector<Entry> sequence_entries();
+/// Transformers that go on with a text.
+[[nodiscard]] std::vector<Entry> decoder_entries();
 
 /// The value of an option of a resolved spec.
 template <class T>

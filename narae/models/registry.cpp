@@ -14,6 +14,7 @@ const std::vector<Entry>& entries() {
     std::vector<Entry> all = basic_entries();
     for (Entry& entry : convolutional_entries()) all.push_back(std::move(entry));
     for (Entry& entry : sequence_entries()) all.push_back(std::move(entry));
+    for (Entry& entry : decoder_entries()) all.push_back(std::move(entry));
     return all;
   }();
   return list;

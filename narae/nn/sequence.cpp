@@ -1,6 +1,7 @@
 #include "narae/nn/sequence.h"
 
 #include "narae/ops/elementwise.h"
+#include "narae/ops/index.h"
 #include "narae/ops/reduce.h"
 #include "narae/ops/view.h"
 
@@ -10,6 +11,20 @@ namespace {
 constexpr double below_all = -1e30;
 
 }  // namespace
+
+std::vector<Tensor> SequenceModule::empty_state(std::int64_t, std::int64_t) const {
+  return {};
+}
+
+std::vector<Tensor> SequenceModule::with_room(const std::vector<Tensor>& state, std::int64_t) const {
+  return state;
+}
+
+std::vector<Tensor> SequenceModule::state_of_rows(const std::vector<Tensor>& state, const Tensor& rows) const {
+  std::vector<Tensor> taken;
+  for (const Tensor& part : state) taken.push_back(take(part, rows, 1));
+  return taken;
+}
 
 Tensor position_mask(const Tensor& lengths, std::int64_t steps) {
   const Tensor positions = arange(0, static_cast<double>(steps), 1, DType::i64);

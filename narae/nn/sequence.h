@@ -19,12 +19,24 @@ struct SequenceOutput {
   std::vector<Tensor> state = {};  ///< to go on from; none for a network that has to see a sequence whole
 };
 
-/// A network for sequences: batches of tokens or of vectors, whole or piece by piece.
+/// A network for sequences: batches of tokens or of vectors, whole or piece by piece. A state belongs to the one
+/// sequence of calls that it goes through: a network may write into it.
 class NARAE_API SequenceModule : public Module {
  public:
   using Module::Module;
 
   [[nodiscard]] virtual SequenceOutput run(const SequenceInput& input) const = 0;
+
+  /// Tokens of a sequence that it can see at once; 0: any number.
+  [[nodiscard]] virtual std::int64_t context() const { return 0; }
+  /// The state of `batch` sequences before their first token, with room for `capacity` tokens of each. None for a
+  /// network whose state has one size: it begins by itself.
+  [[nodiscard]] virtual std::vector<Tensor> empty_state(std::int64_t batch, std::int64_t capacity) const;
+  /// The same state with room for more tokens.
+  [[nodiscard]] virtual std::vector<Tensor> with_room(const std::vector<Tensor>& state, std::int64_t capacity) const;
+  /// The state of the sequences `rows`, i64, in their order; one may be there several times. Each part is taken along
+  /// axis 1, as states of recurrent layers are (layers, batch, units).
+  [[nodiscard]] virtual std::vector<Tensor> state_of_rows(const std::vector<Tensor>& state, const Tensor& rows) const;
 
   /// The nodes that it writes carry the module's path.
   [[nodiscard]] SequenceOutput operator()(const SequenceInput& input) const {

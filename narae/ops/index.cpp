@@ -103,6 +103,37 @@ void scatter_add_gradient(const GradientCase& at, std::span<Tensor> out) {
   if (at.needs[2]) out[2] = gather(at.cotangents[0], at.attributes[0], at.inputs[1]);
 }
 
+Signature infer_write_rows(Inputs inputs, Attributes, int) {
+  const Shape& x = inputs[0]->shape;
+  const Shape& values = inputs[1]->shape;
+  const Shape& first = inputs[2]->shape;
+  rules::require_one_type("write_rows", std::array<const Node*, 2>{inputs[0], inputs[1]});
+  rules::require_types("write_rows", Types::indices, *inputs[2], 3);
+  bool fits = x.rank() >= 2 && values.rank() == x.rank() && first.rank() == 1 && first[0] == x[0];
+  for (int i = 0; fits && i < x.rank(); ++i) fits = i == 1 || values[i] == x[i];
+  if (!fits) {
+    throw Error("write_rows: x has shape " + to_string(x) + ", values " + to_string(values) + ", first " +
+                to_string(first) + "; they must be (batch, rows, ...), (batch, count, ...) and (batch)");
+  }
+  return {inputs[0]->dtype, x};
+}
+
+// Rows of x that were overwritten get no gradient, values that were not written neither.
+void write_rows_gradient(const GradientCase& at, std::span<Tensor> out) {
+  const Tensor& cotangent = at.cotangents[0];
+  const Tensor& values = at.inputs[1];
+  const Tensor& first = at.inputs[2];
+  if (at.needs[0]) out[0] = write_rows(cotangent, zeros_like(values), first);
+  if (!at.needs[1]) return;
+  const Tensor counted = arange(0, static_cast<double>(values.size(1)), 1, first.dtype());
+  Shape rows{values.size(0), values.size(1)};
+  while (rows.rank() < values.rank()) rows.push_back(1);
+  const Tensor places = broadcast_to(reshape(unsqueeze(first, 1) + counted, rows), values.shape());
+  const auto end = static_cast<double>(cotangent.size(1));
+  const Tensor written = logical_and(greater_equal(places, 0), less(places, end));
+  out[1] = where(written, gather(cotangent, 1, places), 0.0);
+}
+
 Signature infer_one_hot(Inputs inputs, Attributes words, int) {
   rules::require_types("one_hot", Types::indices, *inputs[0], 1);
   Shape shape = inputs[0]->shape;
@@ -124,6 +155,11 @@ const Op& scatter_add_op = define_op({.name = "scatter_add",
                                       .arity = 3,
                                       .infer = infer_scatter_add,
                                       .gradient = scatter_add_gradient});
+const Op& write_rows_op = define_op({.name = "write_rows",
+                                     .kind = OpClass::general,
+                                     .arity = 3,
+                                     .infer = infer_write_rows,
+                                     .gradient = write_rows_gradient});
 const Op& one_hot_op = define_op(
     {.name = "one_hot", .kind = OpClass::general, .arity = 1, .infer = infer_one_hot, .stops_gradient = true});
 
@@ -155,6 +191,10 @@ Tensor gather(const Tensor& x, std::int64_t axis, const Tensor& indices) {
 
 Tensor scatter_add(const Tensor& x, std::int64_t axis, const Tensor& indices, const Tensor& values) {
   return apply(scatter_add_op, {x, indices, values}, {normal_axis(scatter_add_op, x, axis)});
+}
+
+Tensor write_rows(const Tensor& x, const Tensor& values, const Tensor& first) {
+  return apply(write_rows_op, {x, values, first});
 }
 
 Tensor one_hot(const Tensor& indices, std::int64_t classes, DType dtype) {

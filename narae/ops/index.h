@@ -23,6 +23,10 @@ namespace narae {
 /// x with values[i][j] added at x[indices[i][j]][j] for axis 0: the reverse of gather.
 [[nodiscard]] NARAE_API Tensor scatter_add(const Tensor& x, std::int64_t axis, const Tensor& indices,
                                            const Tensor& values);
+/// x (batch, rows, ...) with values (batch, count, ...) in its rows first[n], first[n] + 1, ... of each n; first:
+/// (batch). Rows that x does not have are not written. Where nothing else reads x, it is written in place: a variable
+/// that is assigned the result costs no copy.
+[[nodiscard]] NARAE_API Tensor write_rows(const Tensor& x, const Tensor& values, const Tensor& first);
 /// (..., classes): 1 at the index, 0 elsewhere; no 1 for an index that is out of range.
 [[nodiscard]] NARAE_API Tensor one_hot(const Tensor& indices, std::int64_t classes, DType dtype = DType::f32);
 

@@ -1,52 +1,13 @@
 #include "narae/train/generate.h"
 
-#include <algorithm>
-#include <cmath>
 #include <limits>
-#include <numeric>
+#include <utility>
 
 #include "narae/core/error.h"
-#include "narae/graph/eval.h"
-#include "narae/ops/view.h"
 #include "narae/text/byte_level.h"
 
 namespace narae {
 namespace {
-
-void require(const SamplingOptions& options) {
-  if (!(options.temperature >= 0) || !std::isfinite(options.temperature)) {
-    throw UsageError("a temperature of " + std::to_string(options.temperature) + "; give 0 (greedy) or more");
-  }
-  if (options.top_k < 0)
-    throw UsageError("top-k of " + std::to_string(options.top_k) + "; give 1 or more, or 0 for all");
-  if (!(options.top_p > 0 && options.top_p <= 1)) {
-    throw UsageError("top-p of " + std::to_string(options.top_p) + "; give a share above 0 and up to 1");
-  }
-}
-
-const nn::SequenceModule& language_model(const TrainedModel& model) {
-  const auto* network = dynamic_cast<const nn::SequenceModule*>(model.network.get());
-  const bool answers_tokens = model.tokenizer && model.config.model.num_classes == model.config.model.vocabulary;
-  if (network == nullptr || !answers_tokens) {
-    throw Error("the network '" + model.config.model.name + "' is no language model: it can't go on with a text");
-  }
-  return *network;
-}
-
-// The tokens by falling logit, as many as may be chosen from.
-std::vector<std::int64_t> likeliest(std::span<const float> logits, std::int64_t top_k) {
-  std::vector<std::int64_t> order(logits.size());
-  std::iota(order.begin(), order.end(), std::int64_t{0});
-  const auto before = [&](std::int64_t a, std::int64_t b) {
-    const float of_a = logits[static_cast<std::size_t>(a)];
-    const float of_b = logits[static_cast<std::size_t>(b)];
-    return of_a != of_b ? of_a > of_b : a < b;
-  };
-  const std::size_t count = top_k == 0 ? order.size() : std::min(order.size(), static_cast<std::size_t>(top_k));
-  std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count), order.end(), before);
-  order.resize(count);
-  return order;
-}
 
 // The classes whose tokens a vocabulary of single texts holds: those in angle brackets that mean nothing else. A
 // running text may have such words of its own.
@@ -72,35 +33,25 @@ std::int64_t class_id(const text::Vocabulary& vocabulary, const std::string& nam
 
 }  // namespace
 
-std::int64_t sample_token(std::span<const float> logits, const SamplingOptions& options, RandomStream& random) {
-  require(options);
-  if (std::any_of(logits.begin(), logits.end(), [](float x) { return std::isnan(x); })) {
-    throw Error("the network answers with NaN: its weights are spoiled");
+const nn::SequenceModule& language_model_of(const TrainedModel& model) {
+  const auto* network = dynamic_cast<const nn::SequenceModule*>(model.network.get());
+  const bool answers_tokens = model.tokenizer && model.config.model.num_classes == model.config.model.vocabulary;
+  if (network != nullptr && !model.tokenizer && model.config.model.vocabulary > 0) {
+    throw Error("the network came without a tokenizer: its texts can't be read");
   }
-  const bool greedy = options.temperature == 0;
-  const std::vector<std::int64_t> order = likeliest(logits, greedy ? 1 : options.top_k);
-  if (greedy) return order.front();
-  const double highest = logits[static_cast<std::size_t>(order.front())];
-  std::vector<double> weights;
-  for (const std::int64_t token : order) {
-    weights.push_back(std::exp((logits[static_cast<std::size_t>(token)] - highest) / options.temperature));
+  if (network == nullptr || !answers_tokens) {
+    throw Error("the network '" + model.config.model.name + "' is no language model: it can't go on with a text");
   }
-  // The first tokens that have the wanted share together.
-  const double all = std::accumulate(weights.begin(), weights.end(), 0.0);
-  std::size_t kept = 0;
-  double sum = 0;
-  while (kept < weights.size() && (kept == 0 || sum < options.top_p * all)) sum += weights[kept++];
-  double at = static_cast<double>(random.uniform()) * sum;
-  for (std::size_t i = 0; i + 1 < kept; ++i) {
-    at -= weights[i];
-    if (at < 0) return order[i];
-  }
-  return order[kept - 1];
+  return *network;
 }
 
 TextGenerator::TextGenerator(const TrainedModel& model, const Prompt& prompt, const SamplingOptions& options)
-    : model_(model), network_(language_model(model)), options_(options), random_(options.seed, hash_of("generate")) {
-  require(options);
+    : model_(model),
+      network_(language_model_of(model)),
+      decoder_(network_),
+      options_(options),
+      random_(options.seed, hash_of("generate")) {
+  require_valid(options);
   const text::Tokenizer& tokenizer = *model.tokenizer;
   const text::Vocabulary& vocabulary = tokenizer.vocabulary;
   std::vector<std::int64_t> tokens;
@@ -117,6 +68,8 @@ TextGenerator::TextGenerator(const TrainedModel& model, const Prompt& prompt, co
   for (const text::Special special : {text::Special::padding, text::Special::begin, text::Special::unknown}) {
     if (const auto id = vocabulary.find(special)) never_.push_back(*id);
   }
+  // A network may have room for more tokens than the tokenizer has.
+  for (std::int64_t id = vocabulary.size(); id < model.config.model.vocabulary; ++id) never_.push_back(id);
   if (!classes.empty()) {
     const std::string name = prompt.of_class.empty() ? classes[random_.below(classes.size())] : prompt.of_class;
     tokens.insert(tokens.begin(), class_id(vocabulary, name, classes));
@@ -128,25 +81,26 @@ TextGenerator::TextGenerator(const TrainedModel& model, const Prompt& prompt, co
     const std::string line_end = tokenizer.bpe ? text::to_byte_characters("\n") : "\n";
     tokens.push_back(begin ? *begin : end ? *end : vocabulary.find(line_end).value_or(0));
   }
-  read(tokens);
+  seen_ = tokens;
+  unread_ = std::move(tokens);
 }
 
-void TextGenerator::read(std::span<const std::int64_t> tokens) {
-  const NoGrad no_grad;
-  Array x = Array::empty(DType::i64, {1, std::ssize(tokens)});
-  std::copy(tokens.begin(), tokens.end(), x.mutable_values<std::int64_t>().begin());
-  nn::SequenceOutput output = network_({.x = x, .lengths = {}, .state = std::move(state_)});
-  if (output.state.empty()) throw Error("the network carries no state: it can't go on with a text");
-  const Tensor last = narrow(output.logits, 1, std::ssize(tokens) - 1, 1);
-  std::vector<Tensor> wanted = output.state;
-  wanted.push_back(last);
-  eval(wanted);
-  const Array values = last.array();
-  logits_.assign(values.values<float>().begin(), values.values<float>().end());
-  state_ = std::move(output.state);
+void TextGenerator::read_on() {
+  if (begun_)
+    decoder_.go_on(unread_);
+  else
+    decoder_.begin({unread_});
+  begun_ = true;
+}
+
+std::vector<float> TextGenerator::logits() const {
+  const auto values = decoder_.logits().values<float>();
+  std::vector<float> logits(values.begin(), values.end());
+  penalize_repetition(logits, seen_, options_.repetition_penalty);
   for (const std::int64_t token : never_) {
-    logits_[static_cast<std::size_t>(token)] = -std::numeric_limits<float>::infinity();
+    logits[static_cast<std::size_t>(token)] = -std::numeric_limits<float>::infinity();
   }
+  return logits;
 }
 
 std::string TextGenerator::text_of(std::int64_t token) {
@@ -159,13 +113,30 @@ std::string TextGenerator::text_of(std::int64_t token) {
   return (apart ? " " : "") + text;
 }
 
+std::vector<FoundText> TextGenerator::search(BeamOptions options) const {
+  const text::Tokenizer& tokenizer = *model_.tokenizer;
+  if (!tokenizer.rule.line_ends) options.end = tokenizer.end_token();
+  options.never = never_;
+  options.repetition_penalty = options_.repetition_penalty;
+  std::vector<FoundText> found;
+  for (const BeamAnswer& answer : beam_search(network_, seen_, options)) {
+    TextGenerator writer = *this;
+    std::string text;
+    for (const std::int64_t token : answer.tokens) text += writer.text_of(token);
+    found.push_back({text + writer.rest(), answer.score});
+  }
+  return found;
+}
+
 std::optional<std::string> TextGenerator::next() {
   if (ended_) return std::nullopt;
-  const std::int64_t token = sample_token(logits_, options_, random_);
+  read_on();
+  const std::int64_t token = sample_token(logits(), options_, random_);
   const text::Tokenizer& tokenizer = *model_.tokenizer;
   ended_ = tokenizer.end_token() == token && !tokenizer.rule.line_ends;
   if (ended_) return std::nullopt;
-  read(std::span(&token, 1));
+  unread_ = {token};
+  if (options_.repetition_penalty != 1) seen_.push_back(token);
   return text_of(token);
 }
 

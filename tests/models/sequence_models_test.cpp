@@ -1,5 +1,5 @@
 // The networks for sequences against PyTorch in float32: answers, final states, the task's loss and its gradients. See
-// tests/reference/make_sequence_models.py.
+// tests/reference/make_sequence_models.py and make_gpt.py.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -22,9 +22,18 @@ namespace {
 
 using nlohmann::json;
 
-const testing::ReferenceFile& sequence_values() {
-  static const testing::ReferenceFile file("sequence_models.safetensors", "cases");
-  return file;
+// The files that hold cases: recurrent networks and text-cnn; transformers, which Hugging Face computed.
+const std::vector<const testing::ReferenceFile*>& files() {
+  static const testing::ReferenceFile recurrent("sequence_models.safetensors", "cases");
+  static const testing::ReferenceFile decoders("gpt.safetensors", "cases");
+  static const std::vector<const testing::ReferenceFile*> all = {&recurrent, &decoders};
+  return all;
+}
+
+const testing::ReferenceFile& file_of(const std::string& name) {
+  for (const testing::ReferenceFile* file : files())
+    if (file->description.contains(name)) return *file;
+  throw Error("no case " + name);
 }
 
 Array narrowed(const Array& a) {
@@ -32,10 +41,10 @@ Array narrowed(const Array& a) {
 }
 
 std::shared_ptr<nn::SequenceModule> network_of(const std::string& name) {
-  json description = sequence_values().description[name];
+  json description = file_of(name).description[name];
   description["input"].insert(description["input"].begin(), 1);  // the batch
   auto network = std::dynamic_pointer_cast<nn::SequenceModule>(testing::undefined_network(description));
-  network->load_state_dict(sequence_values().group(name + ".param"));
+  network->load_state_dict(file_of(name).group(name + ".param"));
   return network;
 }
 
@@ -44,14 +53,14 @@ std::map<std::string, Array> computed(const std::string& name) {
   const auto network = network_of(name);
   network->eval();
   std::map<std::string, Array> in;
-  for (const auto& [key, array] : sequence_values().group(name + ".in")) in[key] = narrowed(array);
+  for (const auto& [key, array] : file_of(name).group(name + ".in")) in[key] = narrowed(array);
   nn::SequenceInput input{.x = in.at("x")};
   if (in.contains("lengths")) input.lengths = in.at("lengths");
   if (in.contains("before")) {
     for (const Tensor& part : (*network)({.x = in.at("before")}).state) input.state.push_back(detach(part));
   }
   const nn::SequenceOutput output = (*network)(input);
-  const Task& task = task_of(sequence_values().description[name]["task"].get<std::string>());
+  const Task& task = task_of(file_of(name).description[name]["task"].get<std::string>());
   TrainRecipe recipe;
   recipe.loss = task.losses.front();
   const Tensor loss = task_loss(task, recipe, output.logits, in.at("labels"), true);
@@ -75,13 +84,13 @@ class SequenceModels : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(SequenceModels, FollowPyTorch) {
   const std::string& name = GetParam();
-  const json& theirs = sequence_values().description[name]["float32"];
+  const json& theirs = file_of(name).description[name]["float32"];
   const std::map<std::string, Array> values = computed(name);
   std::set<std::string> keys;
   for (const auto& [key, array] : values) {
     keys.insert(key);
     ASSERT_TRUE(theirs.contains(key)) << key;
-    const Array& expected = sequence_values().tensors.at(testing::key_of(name, key));
+    const Array& expected = file_of(name).tensors.at(testing::key_of(name, key));
     if (key != "out.loss") ASSERT_TRUE(array.shape == expected.shape) << key << " " << to_string(array.shape);
     EXPECT_LE(testing::relative_error(array, expected), std::max(1e-5, 4 * theirs[key].get<double>())) << key;
   }
@@ -90,7 +99,8 @@ TEST_P(SequenceModels, FollowPyTorch) {
 
 std::vector<std::string> all_cases() {
   std::vector<std::string> names;
-  for (const auto& [name, description] : sequence_values().description.items()) names.push_back(name);
+  for (const testing::ReferenceFile* file : files())
+    for (const auto& [name, description] : file->description.items()) names.push_back(name);
   return names;
 }
 
@@ -105,8 +115,8 @@ INSTANTIATE_TEST_SUITE_P(Models, SequenceModels, ::testing::ValuesIn(all_cases()
 
 TEST(SequenceModel, EveryOneIsComparedWithPyTorch) {
   std::set<std::string> compared;
-  for (const auto& [name, description] : sequence_values().description.items()) {
-    compared.insert(description["model"].get<std::string>());
+  for (const std::string& name : all_cases()) {
+    compared.insert(file_of(name).description[name]["model"].get<std::string>());
   }
   const nn::init::Skip skip;
   for (const models::ModelInfo& info : models::models()) {

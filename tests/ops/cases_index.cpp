@@ -37,6 +37,16 @@ std::vector<OperatorCase> index_cases() {
                      .label = type,
                      .inputs = {{.shape = {3, 4, 2}}, indices({3, 6, 1}, 4, dtype), {.shape = {3, 6, 1}}},
                      .function = [](Inputs x) { return Results{scatter_add(x[0], 1, x[1], x[2])}; }});
+    cases.push_back(
+        {.ops = {"write_rows"},
+         .label = type,
+         .inputs = {{.shape = {3, 5, 2}}, {.shape = {3, 2, 2}}, {.shape = {3}, .dtype = dtype, .values = {3, 0, 2}}},
+         .function = [](Inputs x) { return Results{write_rows(x[0], x[1], x[2])}; }});
+    cases.push_back(
+        {.ops = {"write_rows"},
+         .label = "beyond the ends " + type,
+         .inputs = {{.shape = {4, 3}}, {.shape = {4, 2}}, {.shape = {4}, .dtype = dtype, .values = {2, -1, 3, -9}}},
+         .function = [](Inputs x) { return Results{write_rows(x[0], x[1], x[2])}; }});
     cases.push_back({.ops = {"one_hot"},
                      .label = type,
                      .inputs = {indices({3, 2}, 7, dtype)},

@@ -1,4 +1,4 @@
-// take, index_add and one_hot: rows at places that are known at run time.
+// take, index_add, write_rows and one_hot: rows at places that are known at run time.
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
@@ -118,6 +118,36 @@ Kernel make_index_add(const KernelRequest& request) {
   });
 }
 
+// Bytes, whatever their type. In place, only the rows that are written cost anything.
+Kernel make_write_rows(const KernelRequest& request) {
+  const AxisView x(request.inputs[0].shape, 1);
+  const std::int64_t count = request.inputs[1].shape[1];
+  const auto row_bytes = x.inner * static_cast<std::int64_t>(size_of(request.inputs[0].dtype));
+  if (request.results[0].shape.count() == 0) return {};
+  return for_indices(request.inputs[2].dtype, [&](auto index) -> Kernel {
+    using Index = decltype(index);
+    const auto run = [x, count, row_bytes](const KernelArguments& at) {
+      const bool in_place = at.inputs[0] == at.results[0];
+      const std::int64_t copied = in_place ? 0 : x.outer * x.length * row_bytes;
+      parallel_for(copied, copy_grain_bytes, [&](std::int64_t begin, std::int64_t end) {
+        std::memcpy(at.results[0] + begin, at.inputs[0] + begin, static_cast<std::size_t>(end - begin));
+      });
+      const std::int64_t grain = std::max<std::int64_t>(1, copy_grain_bytes / (row_bytes + 16));
+      parallel_for(x.outer * count, grain, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t k = begin; k < end; ++k) {
+          const std::int64_t n = k / count;
+          const std::int64_t first = at.in<Index>(2)[n];
+          const std::int64_t step = k % count;
+          if (first < -step || first >= x.length - step) continue;
+          std::memcpy(at.results[0] + (n * x.length + first + step) * row_bytes, at.inputs[1] + k * row_bytes,
+                      static_cast<std::size_t>(row_bytes));
+        }
+      });
+    };
+    return {.run = run, .in_place = {0}};
+  });
+}
+
 Kernel make_one_hot(const KernelRequest& request) {
   const std::int64_t n = request.inputs[0].shape.count();
   const std::int64_t classes = request.attributes[0];
@@ -140,6 +170,7 @@ Kernel make_one_hot(const KernelRequest& request) {
 
 const DefineKernel take(cpu_backend(), "take", make_take);
 const DefineKernel index_add(cpu_backend(), "index_add", make_index_add);
+const DefineKernel write_rows(cpu_backend(), "write_rows", make_write_rows);
 const DefineKernel one_hot(cpu_backend(), "one_hot", make_one_hot);
 
 }  // namespace

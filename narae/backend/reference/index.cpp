@@ -133,6 +133,27 @@ Kernel make_scatter_add(const KernelRequest& request) {
   });
 }
 
+Kernel make_write_rows(const KernelRequest& request) {
+  const AxisView x(request.inputs[0].shape, 1);
+  const std::int64_t count = request.inputs[1].shape[1];
+  return visit_dtype(request.inputs[0].dtype, [&](auto zero) {
+    return for_indices(request.inputs[2].dtype, [&](auto index) -> Kernel {
+      using T = decltype(zero);
+      using Index = decltype(index);
+      return {.run = [x, count](const KernelArguments& at) {
+        std::copy_n(at.in<T>(0), x.outer * x.length * x.inner, at.out<T>(0));
+        for (std::int64_t n = 0; n < x.outer; ++n) {
+          for (std::int64_t k = 0; k < count; ++k) {
+            const std::int64_t first = at.in<Index>(2)[n];
+            if (first < -k || first >= x.length - k) continue;
+            std::copy_n(at.in<T>(1) + (n * count + k) * x.inner, x.inner, at.out<T>(0) + x.offset(n, first + k, 0));
+          }
+        }
+      }};
+    });
+  });
+}
+
 Kernel make_one_hot(const KernelRequest& request) {
   const std::int64_t n = request.inputs[0].shape.count();
   const std::int64_t classes = request.attributes[0];
@@ -152,6 +173,7 @@ const DefineKernel take(reference_backend(), "take", make_take);
 const DefineKernel index_add(reference_backend(), "index_add", make_index_add);
 const DefineKernel gather(reference_backend(), "gather", make_gather);
 const DefineKernel scatter_add(reference_backend(), "scatter_add", make_scatter_add);
+const DefineKernel write_rows(reference_backend(), "write_rows", make_write_rows);
 const DefineKernel one_hot(reference_backend(), "one_hot", make_one_hot);
 
 }  // namespace
