@@ -157,7 +157,7 @@ Job attention_job() {
   std::vector<Tensor> inputs;
   for (std::int64_t k = 0; k < 3; ++k) inputs.push_back(variable(made_up(shape, k, 1)));
   const auto step = [inputs, cotangent = Tensor(made_up(shape, 3, 1))] {
-    const Tensor y = attention(inputs[0], inputs[1], inputs[2], {.causal = true});
+    Tensor y = attention(inputs[0], inputs[1], inputs[2], {.causal = true});
     std::vector<Tensor> all = vjp(std::vector{y}, std::vector{cotangent}, inputs);
     all.push_back(y);
     eval(all);

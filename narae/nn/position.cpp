@@ -77,7 +77,7 @@ Tensor relative_position_buckets(const Tensor& distances, const RelativePosition
                         std::log(static_cast<double>(options.max_distance) / static_cast<double>(exact));
   const Tensor ratio = cast(maximum(before, 1), DType::f64) / static_cast<double>(exact);
   const Tensor shared = cast(log(ratio) * growth, DType::i64) + static_cast<double>(exact);
-  const Tensor bucket =
+  Tensor bucket =
       where(less(before, static_cast<double>(exact)), before, minimum(shared, static_cast<double>(buckets - 1)));
   if (!options.bidirectional) return bucket;
   return bucket + cast(greater(distances, 0), DType::i64) * static_cast<double>(buckets);

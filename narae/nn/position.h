@@ -56,7 +56,7 @@ struct RelativePositionBiasOptions {
 /// heads), as T5's relative_attention_bias.
 class NARAE_API RelativePositionBias : public Module {
  public:
-  RelativePositionBias(std::int64_t heads, const RelativePositionBiasOptions& options = {});
+  explicit RelativePositionBias(std::int64_t heads, const RelativePositionBiasOptions& options = {});
   /// (batch, heads, queries, keys) for first positions of the queries (batch), i64; (1, heads, queries, keys) for
   /// queries from 0 on without them.
   [[nodiscard]] Tensor operator()(std::int64_t queries, std::int64_t keys, const Tensor& first = {}) const;

@@ -123,7 +123,7 @@ Kernel attention_of_few(const AttentionPlan& made) {
   return kernel;
 }
 
-template Kernel attention_of_few<float>(const AttentionPlan& plan);
-template Kernel attention_of_few<double>(const AttentionPlan& plan);
+template Kernel attention_of_few<float>(const AttentionPlan& made);
+template Kernel attention_of_few<double>(const AttentionPlan& made);
 
 }  // namespace narae::cpu

@@ -66,7 +66,7 @@ template <class T>
 bool softmax(const ScoreTile<T>& t, T* highest, T* sums, T* corrections) {
   const hn::ScalableTag<T> d;
   using V = hn::Vec<decltype(d)>;
-  const std::size_t lanes = hn::Lanes(d);
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   bool moved = false;
   for_groups<T>(t.lo, t.hi, [&](std::int64_t first, auto vectors) NARAE_INLINE {
     V high[vectors];
@@ -79,7 +79,7 @@ bool softmax(const ScoreTile<T>& t, T* highest, T* sums, T* corrections) {
       });
     }
     unrolled(Count<vectors>(), [&](auto v) NARAE_INLINE {
-      const auto place = first + v * lanes;
+      const std::int64_t place = first + v * lanes;
       const auto before = hn::LoadU(d, highest + place);
       const auto correction = exp_below(d, hn::Sub(before, high[v]));
       moved = moved || !hn::AllTrue(d, hn::Eq(before, high[v]));
@@ -89,7 +89,7 @@ bool softmax(const ScoreTile<T>& t, T* highest, T* sums, T* corrections) {
     });
     for (std::int64_t row = 0; row < t.rows; ++row) {
       unrolled(Count<vectors>(), [&](auto v) NARAE_INLINE {
-        const std::int64_t i = row * attention_lanes + static_cast<std::int64_t>(v * lanes);
+        const std::int64_t i = row * attention_lanes + v * lanes;
         auto p = exp_below(d, hn::Sub(hn::LoadU(d, s + i), high[v]));
         sum[v] = hn::Add(sum[v], p);
         if (t.factors != nullptr) p = hn::Mul(p, hn::LoadU(d, t.factors + first + i));
@@ -105,7 +105,7 @@ template <class T>
 void gradient(const ScoreTile<T>& t, const T* log_sums, const T* deltas) {
   const hn::ScalableTag<T> d;
   using V = hn::Vec<decltype(d)>;
-  const std::size_t lanes = hn::Lanes(d);
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   for_groups<T>(t.lo, t.hi, [&](std::int64_t first, auto vectors) NARAE_INLINE {
     V log_sum[vectors];
     V delta[vectors];
@@ -115,7 +115,7 @@ void gradient(const ScoreTile<T>& t, const T* log_sums, const T* deltas) {
     });
     for (std::int64_t row = 0; row < t.rows; ++row) {
       unrolled(Count<vectors>(), [&](auto v) NARAE_INLINE {
-        const std::int64_t i = row * attention_lanes + first + static_cast<std::int64_t>(v * lanes);
+        const std::int64_t i = row * attention_lanes + first + v * lanes;
         const auto p = exp_below(d, hn::Sub(hn::LoadU(d, t.s + i), log_sum[v]));
         auto dp = hn::LoadU(d, t.dp + i);
         if (t.factors != nullptr) {

@@ -116,7 +116,7 @@ struct AttentionPlan {
 
 /// Attention of a few queries, as in generation: kernel for y and log-sum-exp.
 template <class T>
-[[nodiscard]] Kernel attention_of_few(const AttentionPlan& plan);
+[[nodiscard]] Kernel attention_of_few(const AttentionPlan& made);
 [[nodiscard]] inline bool are_few(const AttentionPlan& plan) {
   return plan.s.queries * plan.s.group() <= 8 && plan.in.rate < 0;
 }
