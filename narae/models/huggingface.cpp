@@ -179,17 +179,17 @@ ModelSpec parse_huggingface_config(std::string_view json, const std::string& fil
   }
 }
 
-std::string to_huggingface_config(const ModelSpec& given) {
-  if (given.name != "gpt") {
-    throw Error("the model '" + given.name + "' has no counterpart in transformers; gpt has");
+std::string to_huggingface_config(const ModelSpec& spec) {
+  if (spec.name != "gpt") {
+    throw Error("the model '" + spec.name + "' has no counterpart in transformers; gpt has");
   }
-  const ModelSpec spec = resolved(given);
-  const bool llama = option<std::string>(spec, "form") == "llama";
-  Json json = llama ? llama_config(spec) : gpt2_config(spec);
-  const auto context = option<std::int64_t>(spec, "context");
-  json[llama ? "max_position_embeddings" : "n_positions"] = context != 0 ? context : spec.input[0];
-  json["vocab_size"] = spec.vocabulary;
-  json["tie_word_embeddings"] = option<bool>(spec, "tied");
+  const ModelSpec whole = resolved(spec);
+  const bool llama = option<std::string>(whole, "form") == "llama";
+  Json json = llama ? llama_config(whole) : gpt2_config(whole);
+  const auto context = option<std::int64_t>(whole, "context");
+  json[llama ? "max_position_embeddings" : "n_positions"] = context != 0 ? context : whole.input[0];
+  json["vocab_size"] = whole.vocabulary;
+  json["tie_word_embeddings"] = option<bool>(whole, "tied");
   json["dtype"] = "float32";
   json["bos_token_id"] = nullptr;
   json["eos_token_id"] = nullptr;

@@ -37,18 +37,18 @@ std::int64_t Llama::usual_hidden(std::int64_t width) {
   return (width * 8 / 3 + 31) / 32 * 32;
 }
 
-Llama::Attention::Attention(const DecoderOptions& o)
-    : Module("LlamaAttention",
-             std::to_string(o.width) + ", " + std::to_string(o.heads) + " heads over " + std::to_string(o.kv_heads)),
-      heads_(o.heads),
-      kv_heads_(o.kv_heads),
-      size_(o.width / o.heads),
-      dropout_(o.dropout),
-      base_(o.rotary_base),
-      q_proj_(register_module("q_proj", without_bias(o.width, o.width))),
-      k_proj_(register_module("k_proj", without_bias(o.width, kv_heads_ * size_))),
-      v_proj_(register_module("v_proj", without_bias(o.width, kv_heads_ * size_))),
-      o_proj_(register_module("o_proj", without_bias(o.width, o.width))) {}
+Llama::Attention::Attention(const DecoderOptions& options)
+    : Module("LlamaAttention", std::to_string(options.width) + ", " + std::to_string(options.heads) + " heads over " +
+                                   std::to_string(options.kv_heads)),
+      heads_(options.heads),
+      kv_heads_(options.kv_heads),
+      size_(options.width / options.heads),
+      dropout_(options.dropout),
+      base_(options.rotary_base),
+      q_proj_(register_module("q_proj", without_bias(options.width, options.width))),
+      k_proj_(register_module("k_proj", without_bias(options.width, kv_heads_ * size_))),
+      v_proj_(register_module("v_proj", without_bias(options.width, kv_heads_ * size_))),
+      o_proj_(register_module("o_proj", without_bias(options.width, options.width))) {}
 
 Tensor Llama::Attention::operator()(const Tensor& x, const DecoderCall& call, std::int64_t layer) const {
   const auto inside = scope();
@@ -62,12 +62,13 @@ Tensor Llama::Attention::operator()(const Tensor& x, const DecoderCall& call, st
   return o_proj_(reshape(call.attend(layer, query, key, value, is_training() ? dropout_ : 0), x.shape()));
 }
 
-Llama::Block::Block(const DecoderOptions& o)
+Llama::Block::Block(const DecoderOptions& options)
     : Module("LlamaDecoderLayer"),
-      self_attn_(register_module("self_attn", Attention(o))),
-      mlp_(register_module("mlp", nn::SwiGLU(o.width, o.hidden))),
-      input_layernorm_(register_module("input_layernorm", nn::RMSNorm(o.width, {.eps = o.eps}))),
-      post_attention_layernorm_(register_module("post_attention_layernorm", nn::RMSNorm(o.width, {.eps = o.eps}))) {}
+      self_attn_(register_module("self_attn", Attention(options))),
+      mlp_(register_module("mlp", nn::SwiGLU(options.width, options.hidden))),
+      input_layernorm_(register_module("input_layernorm", nn::RMSNorm(options.width, {.eps = options.eps}))),
+      post_attention_layernorm_(
+          register_module("post_attention_layernorm", nn::RMSNorm(options.width, {.eps = options.eps}))) {}
 
 Tensor Llama::Block::operator()(const Tensor& x, const DecoderCall& call, std::int64_t layer) const {
   const auto inside = scope();
@@ -93,10 +94,10 @@ Tensor Llama::Model::operator()(const Tensor& tokens, const DecoderCall& call) c
   return norm_(x);
 }
 
-Llama::Llama(std::int64_t vocabulary, const DecoderOptions& o)
-    : Decoder("LlamaForCausalLM", o),
-      model_(register_module("model", Model(vocabulary, checked(o)))),
-      lm_head_(register_module("lm_head", head_of(model_.embed_tokens(), o.tied))) {
+Llama::Llama(std::int64_t vocabulary, const DecoderOptions& options)
+    : Decoder("LlamaForCausalLM", options),
+      model_(register_module("model", Model(vocabulary, checked(options)))),
+      lm_head_(register_module("lm_head", head_of(model_.embed_tokens(), options.tied))) {
   for (const Tensor& parameter : parameters()) {
     if (parameter.rank() == 2) nn::init::normal(parameter, 0, first_std);
   }

@@ -44,7 +44,7 @@ std::vector<RecipeRow> sequence_rows() {
       {.key = "data.steps",
        .field = [](Recipe& r) -> RecipeField { return &r.data.steps; },
        .range = extent,
-       .doc = "tokens of a running text through which the gradient goes back; the state is carried on",
+       .doc = "tokens of a running text that are learned from in one piece; a recurrent network carries its state on",
        .tasks = language},
       {.key = "data.line_ends",
        .field = [](Recipe& r) -> RecipeField { return &r.data.line_ends; },
