@@ -79,7 +79,7 @@ Tensor DecoderCall::attend(std::int64_t layer, const Tensor& query, const Tensor
   const Tensor& first = input_.state[0];
   const Tensor keys = write_rows(keys_of(input_.state, layer), key, first);
   const Tensor values = write_rows(values_of(input_.state, layer), value, first);
-  const Tensor y = attention(query, keys, values, {.causal = true, .first = first, .dropout = dropout});
+  Tensor y = attention(query, keys, values, {.causal = true, .first = first, .dropout = dropout});
   assign_with(y, keys_of(input_.state, layer), keys);
   assign_with(y, values_of(input_.state, layer), values);
   return y;

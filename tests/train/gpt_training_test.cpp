@@ -18,7 +18,6 @@ namespace narae {
 namespace {
 
 namespace fs = std::filesystem;
-using cli::read_whole;
 using cli::temporary_folder;
 using cli::write_whole;
 
