@@ -7,6 +7,7 @@
 
 #include "narae/core/error.h"
 #include "narae/graph/grad.h"
+#include "narae/models/recurrent_language_model.h"
 #include "narae/models/registry.h"
 #include "narae/nn/init.h"
 #include "narae/nn/sequence.h"
@@ -143,17 +144,10 @@ TEST(SequenceModel, EmbeddingsBeginAsSmallAsTheyAreToldTo) {
 // With everything dropped, states that still depend on the tokens come from embeddings that are not.
 TEST(SequenceModel, EmbeddedTokensCanBeLeftOutOfTheDropout) {
   for (const bool drop : {true, false}) {
-    const auto network = std::dynamic_pointer_cast<nn::SequenceModule>(models::make_model(
-        {.name = "rnn-lm",
-         .options =
-             {{"dropout", 1.0}, {"drop_embedded", drop}, {"layers", std::int64_t{1}}, {"hidden", std::int64_t{8}}},
-         .input = {3},
-         .num_classes = 5,
-         .vocabulary = 5}));
+    const models::RecurrentLanguageModel network(
+        5, {.embedding = 4, .hidden = 8, .layers = 1, .dropout = 1, .drop_embedded = drop});
     const auto state = [&](const std::vector<std::int64_t>& tokens) {
-      return (*network)({.x = Tensor::of(std::span<const std::int64_t>(tokens), {1, 3})})
-          .state.front()
-          .to_vector<float>();
+      return network({.x = Tensor::of(std::span<const std::int64_t>(tokens), {1, 3})}).state.front().to_vector<float>();
     };
     EXPECT_EQ(state({0, 1, 2}) == state({3, 4, 0}), drop);
   }
