@@ -1,5 +1,7 @@
 #include "narae/text/bpe.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <limits>
 #include <queue>
@@ -161,18 +163,16 @@ void Bpe::rank_merges(const std::unordered_map<std::string_view, std::int32_t>& 
     require_token(parts_, right, what);
     const std::string& left_text = parts_.tokens[static_cast<std::size_t>(left)];
     const std::string& right_text = parts_.tokens[static_cast<std::size_t>(right)];
-    const auto made = ids.find(left_text + right_text);
-    if (made == ids.end()) {
-      throw Error("byte pairs: " + what + " makes '" + left_text + right_text + "', which is no token");
-    }
-    if (!from_byte_characters(left_text + right_text)) {
-      throw Error("byte pairs: " + what + " makes '" + left_text + right_text +
-                  "', which is not spelled in characters that stand for bytes");
+    const std::string text = left_text + right_text;
+    const auto made = ids.find(text);
+    if (made == ids.end()) throw Error(fmt::format("byte pairs: {} makes '{}', which is no token", what, text));
+    if (!from_byte_characters(text)) {
+      throw Error(fmt::format("byte pairs: {} makes '{}', which is not spelled in characters that stand for bytes",
+                              what, text));
     }
     const auto [entry, fresh] = merges_.insert(pair_key(left, right), {static_cast<std::int32_t>(i), made->second});
     if (!fresh) {
-      throw Error("byte pairs: '" + left_text + " " + right_text + "' is merge " + number(entry->rank) + " and " +
-                  what);
+      throw Error(fmt::format("byte pairs: '{} {}' is merge {} and {}", left_text, right_text, entry->rank, what));
     }
   }
 }

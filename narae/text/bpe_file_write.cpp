@@ -16,7 +16,9 @@ std::string json_text(std::string_view text) {
 std::string vocabulary_object(const Bpe& bpe, const std::string& indent, const std::string& line_end) {
   std::string text = "{";
   for (std::int64_t id = 0; id < bpe.size(); ++id) {
-    text += (id == 0 ? "" : ",") + line_end + indent;
+    if (id > 0) text += ',';
+    text += line_end;
+    text += indent;
     text += json_text(bpe.parts().tokens[static_cast<std::size_t>(id)]) + ": " + std::to_string(id);
   }
   return text + line_end;

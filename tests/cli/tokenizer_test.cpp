@@ -18,12 +18,12 @@ using Json = nlohmann::json;
 
 class TokenizerCommand : public TrainCommand {
  protected:
-  CommandResult run(std::vector<std::string> arguments, const std::string& input = "") {
+  CommandResult run(const std::vector<std::string>& arguments, const std::string& input = "") {
     return run_command(arguments, {.folder = folder_, .input = input});
   }
   CommandResult tokenizer(std::vector<std::string> arguments, const std::string& input = "") {
     arguments.insert(arguments.begin(), "tokenizer");
-    return run(std::move(arguments), input);
+    return run(arguments, input);
   }
   void write_text() {
     std::string text;
