@@ -73,8 +73,12 @@ class NARAE_API Decoder : public nn::SequenceModule {
 template <class M>
 class ModuleList : public nn::Module {
  public:
-  ModuleList() : Module("ModuleList") {}
-  void push_back(M module) { modules_.push_back(register_module(std::to_string(modules_.size()), std::move(module))); }
+  /// As many modules as layers, each M(options).
+  explicit ModuleList(const DecoderOptions& options) : Module("ModuleList") {
+    for (std::int64_t i = 0; i < options.layers; ++i) {
+      modules_.push_back(register_module(std::to_string(i), M(options)));
+    }
+  }
   [[nodiscard]] auto begin() const { return modules_.begin(); }
   [[nodiscard]] auto end() const { return modules_.end(); }
 

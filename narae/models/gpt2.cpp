@@ -97,11 +97,7 @@ Gpt2::Transformer::Transformer(std::int64_t vocabulary, const DecoderOptions& op
       wte_(register_module("wte", embedding_of(vocabulary, options.width))),
       wpe_(register_module("wpe", embedding_of(options.context, options.width))),
       drop_(register_module("drop", nn::Dropout(options.dropout))),
-      h_([&] {
-        ModuleList<Block> blocks;
-        for (std::int64_t i = 0; i < options.layers; ++i) blocks.push_back(Block(options));
-        return register_module("h", blocks);
-      }()),
+      h_(register_module("h", ModuleList<Block>(options))),
       ln_f_(register_module("ln_f", nn::LayerNorm(options.width, {.eps = options.eps}))) {}
 
 Tensor Gpt2::Transformer::operator()(const Tensor& tokens, const DecoderCall& call) const {

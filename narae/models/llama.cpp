@@ -79,11 +79,7 @@ Tensor Llama::Block::operator()(const Tensor& x, const DecoderCall& call, std::i
 Llama::Model::Model(std::int64_t vocabulary, const DecoderOptions& options)
     : Module("LlamaModel"),
       embed_tokens_(register_module("embed_tokens", nn::Embedding(vocabulary, options.width))),
-      layers_([&] {
-        ModuleList<Block> blocks;
-        for (std::int64_t i = 0; i < options.layers; ++i) blocks.push_back(Block(options));
-        return register_module("layers", blocks);
-      }()),
+      layers_(register_module("layers", ModuleList<Block>(options))),
       norm_(register_module("norm", nn::RMSNorm(options.width, {.eps = options.eps}))) {}
 
 Tensor Llama::Model::operator()(const Tensor& tokens, const DecoderCall& call) const {

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include "narae/core/error.h"
@@ -55,8 +56,11 @@ std::vector<Candidate> best_candidates(const std::vector<Beam>& beams, const Tok
   }
   // Twice as many as beams: each beam can end only once.
   const std::size_t count = std::min(all.size(), 2 * static_cast<std::size_t>(options.beams));
-  const auto better = [](const Candidate& a, const Candidate& b) { return a.log_probability > b.log_probability; };
-  std::stable_sort(all.begin(), all.end(), better);
+  const auto better = [](const Candidate& a, const Candidate& b) {
+    if (a.log_probability != b.log_probability) return a.log_probability > b.log_probability;
+    return std::tie(a.beam, a.token) < std::tie(b.beam, b.token);
+  };
+  std::partial_sort(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(count), all.end(), better);
   all.resize(count);
   return all;
 }

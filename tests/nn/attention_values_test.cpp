@@ -163,12 +163,7 @@ TEST(AttentionValues, FollowPyTorchInFloat64) {
 
 TEST(AttentionValues, FollowPyTorchInFloat32) {
   for (const auto& [name, arguments] : attention_values().description.items()) {
-    for (const auto& [key, array] : computed(name, arguments, DType::f32)) {
-      const double theirs = arguments["float32"].at(key);
-      EXPECT_LE(testing::relative_error(array, attention_values().tensors.at(testing::key_of(name, key))),
-                std::max(1e-5, 4 * theirs))
-          << name << " " << key;
-    }
+    testing::expect_as_near_as_float32(attention_values(), name, arguments, computed(name, arguments, DType::f32));
   }
 }
 

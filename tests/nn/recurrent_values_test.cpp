@@ -118,12 +118,7 @@ TEST(RecurrentValues, FollowPyTorchInFloat64) {
 
 TEST(RecurrentValues, FollowPyTorchInFloat32) {
   for (const auto& [name, arguments] : recurrent_values().description.items()) {
-    for (const auto& [key, array] : computed(name, arguments, DType::f32)) {
-      const double theirs = arguments["float32"].at(key);
-      EXPECT_LE(testing::relative_error(array, recurrent_values().tensors.at(testing::key_of(name, key))),
-                std::max(1e-5, 4 * theirs))
-          << name << " " << key;
-    }
+    testing::expect_as_near_as_float32(recurrent_values(), name, arguments, computed(name, arguments, DType::f32));
   }
 }
 

@@ -80,4 +80,14 @@ inline double relative_error(const Array& got, const Array& expected) {
   return std::sqrt(difference / std::max(size, 1e-300));
 }
 
+/// Values of one case in float32: each as near to those of `file` as PyTorch's own in float32, four times, or 1e-5.
+inline void expect_as_near_as_float32(const ReferenceFile& file, const std::string& name,
+                                      const nlohmann::json& arguments, const std::map<std::string, Array>& values) {
+  for (const auto& [key, array] : values) {
+    const double theirs = arguments["float32"].at(key);
+    EXPECT_LE(relative_error(array, file.tensors.at(key_of(name, key))), std::max(1e-5, 4 * theirs))
+        << name << " " << key;
+  }
+}
+
 }  // namespace narae::testing
