@@ -138,6 +138,33 @@ void show_tags(const std::string& name, Split split, bool as_json) {
   answer(json, text, as_json);
 }
 
+void show_pairs(const std::string& name, Split split, bool as_json) {
+  const PairSplits splits = open_pairs(name);
+  const TextPairs& part = splits.part(split);
+  if (part.size() == 0) refuse_empty(name, split);
+  const text::Tokenizer tokenizer = training_tokenizer(
+      splits, splits.usual, {.specials = {text::Special::padding, text::Special::unknown, text::Special::begin,
+                                          text::Special::end}});
+  const EncodedTexts encoded_part = encoded_pairs(splits, split, tokenizer);
+  Json json{{"name", splits.name}, {"kind", name_of(DataKind::pairs)}};
+  for (const Split s : all_splits) json["samples"][std::string(name_of(s))] = splits.part(s).size();
+  json["tokens"] = splits.usual.kind == text::TokenKind::word ? "words" : "characters";
+  json["vocabulary"] = tokenizer.vocabulary.size();
+  json["source_lengths"] = range_of(*encoded_part.data.lengths);
+  json["target_lengths"] = range_of(*encoded_part.data.label_lengths);
+  json["unknown"] = encoded_part.unknown_tokens;
+  json["first"] = Json::array();
+  const auto unit = json["tokens"].get<std::string>();
+  std::string text = counts_line(json, "pairs") + "sources, " + line_of(json["source_lengths"], unit + " and <eos>") +
+                     "targets, " + line_of(json["target_lengths"], unit + " and <eos>") +
+                     fmt::format("vocabulary of both sides: {} {}\n", tokenizer.vocabulary.size(), unit);
+  for (std::size_t i = 0; i < std::min(shown_samples, part.sources.size()); ++i) {
+    json["first"].push_back({{"source", part.sources[i]}, {"target", part.targets[i]}});
+    text += fmt::format("  {} -> {}\n", in_brief(part.sources[i]), in_brief(part.targets[i]));
+  }
+  answer(json, text, as_json);
+}
+
 void show_corpus(const std::string& name, Split split, bool as_json) {
   const text::Corpus corpus = open_corpus(name);
   const std::string& part = split == Split::train        ? corpus.train
@@ -208,6 +235,7 @@ void show_series(const std::string& name, bool as_json) {
 void show_text_dataset(const std::string& name, DataKind kind, Split split, bool as_json) {
   if (kind == DataKind::texts) return show_texts(name, split, as_json);
   if (kind == DataKind::tags) return show_tags(name, split, as_json);
+  if (kind == DataKind::pairs) return show_pairs(name, split, as_json);
   if (kind == DataKind::corpus) return show_corpus(name, split, as_json);
   if (split != Split::train) throw UsageError("--split: '" + name + "' is one series; a forecast chooses its parts");
   show_series(name, as_json);

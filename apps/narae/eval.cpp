@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <memory>
@@ -10,6 +11,7 @@
 
 #include "apps/narae/commands.h"
 #include "apps/narae/runs.h"
+#include "apps/narae/search_flags.h"
 #include "apps/narae/table.h"
 #include "narae/core/error.h"
 #include "narae/core/files.h"
@@ -21,6 +23,7 @@
 #include "narae/train/task_data.h"
 #include "narae/train/text_score.h"
 #include "narae/train/trained_model.h"
+#include "narae/train/translation.h"
 #include "narae/train/weights.h"
 
 namespace narae::cli {
@@ -42,6 +45,8 @@ struct Arguments {
   bool last = false;
   bool strict = false;
   bool json = false;
+  TranslationOptions search;
+  bool searches = false;  // --beams or --length-penalty was given
 };
 
 // A run that takes part, with its recipe (on the data that was asked for).
@@ -60,6 +65,7 @@ struct Report {
   std::int64_t top = 0;      // 0: not told
   double top_share = 0;      // answers among the `top` likeliest
   std::optional<ForecastReport> forecast = {};
+  std::optional<TranslationReport> translation = {};
 
   [[nodiscard]] const Task& task() const { return task_of(judged.front().recipe.task); }
   [[nodiscard]] bool has_classes() const { return task().answers == Answers::sample_classes; }
@@ -104,6 +110,15 @@ void require_another(const std::vector<Judged>& judged, const fs::path& run) {
 Dataset split_of(const Judged& judged, Split split) {
   const TrainedModel& model = judged.model;
   return open_split(judged.recipe, split, model.config.model.input, model.tokenizer ? &*model.tokenizer : nullptr);
+}
+
+// Every text of the part is answered; --save keeps the answers beside what was to be said.
+TranslationReport judge_translations(const Judged& judged, Split split, const Arguments& arguments) {
+  const TextPairs pairs = open_pair_texts(judged.recipe, split);
+  const auto answers =
+      translate(translator_of(judged.model), *judged.model.tokenizer, pairs.sources, arguments.search);
+  if (!arguments.save.empty()) write_translations(arguments.save, pairs.sources, pairs.targets, answers);
+  return translation_report(answers, pairs.targets);
 }
 
 Report judge(const Arguments& arguments) {
@@ -152,6 +167,11 @@ Report judge(const Arguments& arguments) {
     report.forecast =
         forecast_report(open_windows(recipe), report.split, report.evaluation.numbers, recipe.data.season);
   }
+  if (recipe.task == "translate") {
+    report.translation = judge_translations(report.judged.front(), report.split, arguments);
+  } else if (arguments.searches) {
+    throw UsageError("--beams: the task " + recipe.task + " has no answers that are searched for");
+  }
   if (dataset.files) report.skipped = dataset.files->skipped.count();
   if (!report.has_classes()) return report;
   if (report.top == 0 && report.evaluation.scores.top5) report.top = usual_top;
@@ -173,6 +193,15 @@ Json forecast_json(const ForecastReport& report) {
   Json json{{"network", errors(report.network)}, {"naive", errors(report.naive)}};
   if (report.seasonal) json["seasonal_naive"] = errors(*report.seasonal);
   return json;
+}
+
+Json translation_json(const TranslationReport& report) {
+  return {{"samples", report.samples},
+          {"exact", report.exact},
+          {"bleu", report.bleu.meaningful ? Json(report.bleu.bleu) : Json()},
+          {"signature", "nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp"},
+          {"precisions", report.bleu.precisions},
+          {"brevity_penalty", report.bleu.brevity_penalty}};
 }
 
 Json to_json(const Report& report) {
@@ -197,6 +226,7 @@ Json to_json(const Report& report) {
   if (report.top > 0) json["top" + std::to_string(report.top)] = report.top_share;
   json["loss"] = scores.loss;
   if (report.forecast) json["forecast"] = forecast_json(*report.forecast);
+  if (report.translation) json["translation"] = translation_json(*report.translation);
   if (!report.has_classes()) return json;
   const std::vector<ClassScores> of_classes = class_scores(report.evaluation.confusion);
   // The share of each class's samples that were recognised; null for a class without samples.
@@ -232,6 +262,7 @@ std::string to_text(const Report& report) {
         fmt::format("{} files are no sound pictures and were left out (--strict names the first)\n", report.skipped);
   }
   if (report.forecast) text += "in the units of the series:\n" + narae::to_text(*report.forecast);
+  if (report.translation) text += narae::to_text(*report.translation) + "\n";
   if (!report.has_classes()) return text;
   const std::vector<ClassScores> of_classes = class_scores(report.evaluation.confusion);
   if (of_classes.size() > most_listed_classes) {
@@ -261,13 +292,21 @@ void run_text(const Arguments& arguments) {
                     score.perplexity, loss_text(score.loss), score.bits_per_byte, score.tokens, arguments.text));
 }
 
+// What --save writes: translations as a table, the confusion matrix of other tasks as a picture.
+void require_ending(const Arguments& arguments) {
+  if (arguments.save.empty()) return;
+  const bool table = load_recipe(find_run(arguments.runs.front()).string()).task == "translate";
+  if (fs::path(arguments.save).extension() == (table ? ".tsv" : ".png")) return;
+  throw UsageError("--save: '" + arguments.save + "' must end in " +
+                   (table ? ".tsv: sources, references and answers are written as a table"
+                          : ".png: the confusion matrix is drawn as a picture"));
+}
+
 void run_eval(const Arguments& arguments) {
   if (!arguments.text.empty()) return run_text(arguments);
-  if (!arguments.save.empty() && fs::path(arguments.save).extension() != ".png") {
-    throw UsageError("--save: '" + arguments.save + "' must end in .png: the confusion matrix is drawn as a picture");
-  }
+  require_ending(arguments);
   const Report report = judge(arguments);
-  if (!arguments.save.empty()) {
+  if (!arguments.save.empty() && !report.translation) {
     if (!report.has_classes()) {
       throw UsageError("--save: the task " + std::string(report.task().name) + " has no confusion matrix to be drawn");
     }
@@ -308,14 +347,21 @@ void add_eval(CLI::App& app) {
       ->type_name("K")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 24))
       ->excludes("--text");
-  command->add_option("--save", arguments->save, "Draw the confusion matrix")
+  command
+      ->add_option("--save", arguments->save,
+                   "Draw the confusion matrix; of translations, write sources, references and answers (FILE.tsv)")
       ->type_name("FILE.png")
       ->excludes("--text");
+  const auto search = add_search_flags(*command, arguments->search);
+  for (CLI::Option* option : search) option->excludes("--text");
   command->add_flag("--strict", arguments->strict, "A damaged picture in a folder is an error, not left out");
   command->add_flag("--last", arguments->last, "The last weights instead of the best");
   add_threads_flag(*command);
   add_json_flag(*command, arguments->json);
-  command->callback([arguments] { run_eval(*arguments); });
+  command->callback([arguments, search] {
+    arguments->searches = std::any_of(search.begin(), search.end(), [](const auto* option) { return !option->empty(); });
+    run_eval(*arguments);
+  });
 }
 
 }  // namespace narae::cli

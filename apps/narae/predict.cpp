@@ -10,6 +10,7 @@
 
 #include "apps/narae/commands.h"
 #include "apps/narae/runs.h"
+#include "apps/narae/search_flags.h"
 #include "narae/core/error.h"
 #include "narae/core/files.h"
 #include "narae/data/picture.h"
@@ -19,6 +20,7 @@
 #include "narae/train/task.h"
 #include "narae/train/task_data.h"
 #include "narae/train/trained_model.h"
+#include "narae/train/translation.h"
 
 namespace narae::cli {
 namespace {
@@ -34,6 +36,8 @@ struct Arguments {
   std::string save;
   bool last = false;
   bool json = false;
+  TranslationOptions search;
+  bool searches = false;  // --beams or --length-penalty was given
 };
 
 // What is asked about, and the answer.
@@ -80,7 +84,7 @@ bool looks_like_file(const std::string& input) {
 }
 
 // A text is given itself, or as a file with a text a line.
-void ask_about_texts(const TrainedModel& model, const std::string& input, std::vector<Item>& items) {
+std::vector<std::string> texts_of(const std::string& input) {
   std::error_code ignored;
   std::vector<std::string> texts{input};
   if (looks_like_file(input) && !fs::exists(input, ignored)) throw Error(input + ": there is no such file");
@@ -91,6 +95,11 @@ void ask_about_texts(const TrainedModel& model, const std::string& input, std::v
       if (line.find_first_not_of(" \t") != std::string_view::npos) texts.emplace_back(line);
     if (texts.empty()) throw Error(input + ": there is no text in it");
   }
+  return texts;
+}
+
+void ask_about_texts(const TrainedModel& model, const std::string& input, std::vector<Item>& items) {
+  const std::vector<std::string> texts = texts_of(input);
   const Array probabilities = predict_texts(model, texts);
   const auto classes = static_cast<std::size_t>(probabilities.shape[1]);
   for (std::size_t i = 0; i < texts.size(); ++i) {
@@ -165,14 +174,39 @@ std::string to_text(const Item& item, const std::vector<std::string>& classes, s
   return text + "\n";
 }
 
+// The answer to each text, a line each.
+void run_translations(const Arguments& arguments, const TrainedModel& model) {
+  if (!arguments.save.empty()) throw UsageError("--save draws answers; those to texts are printed");
+  std::vector<std::string> texts;
+  for (const std::string& input : arguments.inputs) {
+    for (std::string& text : texts_of(input)) texts.push_back(std::move(text));
+  }
+  const std::vector<std::string> answers =
+      translate(translator_of(model), *model.tokenizer, texts, arguments.search);
+  Json json = Json::array();
+  std::string lines;
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    json.push_back({{"input", texts[i]}, {"answer", answers[i]}});
+    lines += answers[i] + "\n";
+  }
+  if (arguments.json) {
+    print_json(json);
+  } else {
+    print(lines);
+  }
+}
+
 void run_predict(const Arguments& arguments) {
   const fs::path run = find_run(arguments.run);
   const TrainedModel model = load_trained(run, arguments.last ? "last" : "best");
-  const DataRecipe recipe = load_recipe(run.string()).data;
-  const Answers answers = task_of(load_recipe(run.string()).task).answers;
+  const Recipe whole = load_recipe(run.string());
+  if (whole.task == "translate") return run_translations(arguments, model);
+  if (arguments.searches) throw UsageError("--beams: " + run.string() + " learned no translations");
+  const DataRecipe& recipe = whole.data;
+  const Answers answers = task_of(whole.task).answers;
   if (answers == Answers::next_tokens) throw UsageError(run.string() + " is a language model: narae generate asks it");
   if (answers != Answers::sample_classes) {
-    throw UsageError(run.string() + " learned to " + load_recipe(run.string()).task + ": predict asks classifiers");
+    throw UsageError(run.string() + " learned to " + whole.task + ": predict asks classifiers and translators");
   }
   std::vector<Item> items;
   for (const std::string& input : arguments.inputs) {
@@ -210,7 +244,8 @@ void add_predict(CLI::App& app) {
       ->add_option(
           "input", arguments->inputs,
           "PNG or JPEG pictures (brought to the network's size as for evaluation), or points: 0.5,1.2 or files "
-          "with a point a line, or texts: 'so good' or files with a text a line; - reads standard input")
+          "with a point a line, or texts: 'so good' or files with a text a line (translators answer with a line each); - "
+          "reads standard input")
       ->type_name("INPUT ...")
       ->required();
   command->add_option("--save", arguments->save, "Draw inputs and answers")->type_name("FILE.png");
@@ -218,7 +253,11 @@ void add_predict(CLI::App& app) {
   add_threads_flag(*command);
   add_json_flag(*command, arguments->json);
   command->footer("A point that begins with a minus sign comes after --: narae predict RUN -- -0.5,1.2");
-  command->callback([arguments] { run_predict(*arguments); });
+  const auto search = add_search_flags(*command, arguments->search);
+  command->callback([arguments, search] {
+    arguments->searches = std::any_of(search.begin(), search.end(), [](const auto* option) { return !option->empty(); });
+    run_predict(*arguments);
+  });
 }
 
 }  // namespace narae::cli

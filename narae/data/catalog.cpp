@@ -39,7 +39,9 @@ constexpr std::array known_folders{
     KnownFolder{"trec", "questions, 5,452 + 500, 6 classes", DataKind::texts},
     KnownFolder{"subj", "subjective and objective sentences, 10,000, 2 classes", DataKind::texts},
     KnownFolder{"nsmc", "Korean film reviews, 2 classes", DataKind::texts},
-    KnownFolder{"names", "surnames, 20,050, 18 classes", DataKind::texts}};
+    KnownFolder{"names", "surnames, 20,050, 18 classes", DataKind::texts},
+    KnownFolder{"multi30k", "descriptions of pictures in English, German and French, 29,000 + 1,014 + 1,000",
+                DataKind::pairs}};
 
 // Sets that share a folder with others.
 struct Alias {
@@ -63,7 +65,7 @@ constexpr std::array formats{FolderFormat{"a folder of IDX files", holds_idx, re
 
 std::string layouts() {
   return "a folder with " + idx_layout() + "; or with " + cifar_layout() + "; or with " + image_folder_layout() +
-         "; texts are " + text_set_layout() + ", a language is .txt files, a series is a CSV file";
+         "; texts are " + text_set_layout() + ", pairs of texts are " + pair_set_layout() + ", a language is .txt files, a series is a CSV file";
 }
 
 // Where bare names are looked for, in this order.
@@ -97,6 +99,7 @@ std::optional<Content> content_of(const std::string& place) {
   if (is_folder(place) && holds_pictures(place)) return Content{"a folder of pictures", DataKind::samples};
   if (holds_tag_set(place)) return Content{"sentences with a tag for each word", DataKind::tags};
   if (holds_text_set(place)) return Content{"texts with a class each", DataKind::texts};
+  if (holds_pair_set(place)) return Content{"texts in pairs", DataKind::pairs};
   if (holds_series(place)) return Content{"numbers over time", DataKind::series};
   if (text::holds_corpus(place)) return Content{"a text", DataKind::corpus};
   return std::nullopt;
@@ -277,7 +280,7 @@ std::string lasting_dataset_name(const std::string& name) {
 }
 
 std::string_view name_of(DataKind kind) {
-  constexpr std::string_view names[] = {"samples", "corpus", "texts", "tags", "series"};
+  constexpr std::string_view names[] = {"samples", "corpus", "texts", "tags", "series", "pairs"};
   return names[static_cast<std::size_t>(kind)];
 }
 
@@ -304,6 +307,17 @@ TextSplits open_texts(const std::string& name, const TextSetOptions& options) {
 
 TagSplits open_tags(const std::string& name, const TextSetOptions& options) {
   return name.starts_with(synth_prefix) ? detail::open_synth_tags(name) : read_tag_set(place_of(name), options);
+}
+
+PairSplits open_pairs(const std::string& name, const PairSetOptions& options) {
+  if (name.starts_with(synth_prefix)) return detail::open_synth_pairs(name);
+  const std::string place = place_of(name);
+  if (!holds_pair_set(place)) {
+    if (const Content content = content_at(place); content.kind != DataKind::pairs) {
+      detail::refuse_kind(name, content.kind, DataKind::pairs);
+    }
+  }
+  return read_pair_set(place, options);
 }
 
 Series open_series(const std::string& name) {

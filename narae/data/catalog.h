@@ -11,6 +11,7 @@
 #include "narae/data/image.h"
 #include "narae/data/resize.h"
 #include "narae/data/series.h"
+#include "narae/data/text_pairs.h"
 #include "narae/data/text_sets.h"
 #include "narae/text/corpus.h"
 
@@ -58,9 +59,10 @@ enum class DataKind {
   texts,    ///< texts with a class each: open_texts
   tags,     ///< sentences with a tag for each word: open_tags
   series,   ///< numbers over time: open_series
+  pairs,    ///< texts and what each is turned into: open_pairs
 };
 
-/// "samples", "corpus", "texts", "tags", "series".
+/// "samples", "corpus", "texts", "tags", "series", "pairs".
 [[nodiscard]] NARAE_API std::string_view name_of(DataKind kind);
 
 /// What `name` holds, without reading it all. Throws as open_splits does for names and folders that hold nothing known.
@@ -77,6 +79,9 @@ enum class DataKind {
 /// A series: `synth:series`, or a CSV file, or a folder with one; a bare name `airline-passengers` is also looked for
 /// as a file in the folder `time-series`. Throws Error listing the files of a folder that has several.
 [[nodiscard]] NARAE_API Series open_series(const std::string& name);
+
+/// Texts in pairs: `synth:reverse` and its kin, or a folder or table of them (read_pair_set).
+[[nodiscard]] NARAE_API PairSplits open_pairs(const std::string& name, const PairSetOptions& options = {});
 
 /// The name, or for a folder that is found by the place where the process runs its absolute path: one that leads to the
 /// same data from elsewhere.

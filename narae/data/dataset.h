@@ -78,6 +78,10 @@ struct Dataset {
   /// Of sequences of different lengths: the positions that the stored samples fill, of those along the first axis of
   /// field "image" (and of "label" where that has the same first axis); what lies behind is filler. Null for others.
   std::shared_ptr<const std::vector<std::int64_t>> lengths;
+  /// Of sequences whose labels, i64 (positions), are sequences of their own, as translations are: the positions that
+  /// each label fills. Null for others.
+  std::shared_ptr<const std::vector<std::int64_t>> label_lengths;
+  std::int64_t begin_token = 0;  ///< of those labels: what stands before their first token (Batch::target)
   /// Different tokens, where field "image" holds their numbers; 0 elsewhere.
   std::int64_t vocabulary = 0;
   /// Above 0: batches are this large and read in order, as each row goes on in the same row of the batch that follows.
@@ -92,6 +96,10 @@ struct Dataset {
   /// Positions that sample i fills; for a dataset with `lengths`.
   [[nodiscard]] std::int64_t length(std::int64_t i) const {
     return (*lengths)[static_cast<std::size_t>(stored_index(i))];
+  }
+  /// Positions that its label fills; for a dataset with `label_lengths`.
+  [[nodiscard]] std::int64_t label_length(std::int64_t i) const {
+    return (*label_lengths)[static_cast<std::size_t>(stored_index(i))];
   }
 };
 

@@ -1,6 +1,7 @@
 #include "narae/data/epoch_order.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "narae/data/augment.h"
 #include "narae/data/loader.h"
@@ -22,7 +23,10 @@ void sort_pools(const Dataset& dataset, std::span<std::int64_t> order, std::int6
   for (std::int64_t begin = 0; begin < std::ssize(order); begin += pool) {
     const auto first = order.begin() + begin;
     const auto last = order.begin() + std::min(begin + pool, std::ssize(order));
-    std::stable_sort(first, last, [&](auto a, auto b) { return dataset.length(a) < dataset.length(b); });
+    const auto lengths_of = [&](std::int64_t i) {
+      return std::pair(dataset.length(i), dataset.label_lengths ? dataset.label_length(i) : 0);
+    };
+    std::stable_sort(first, last, [&](auto a, auto b) { return lengths_of(a) < lengths_of(b); });
   }
 }
 

@@ -101,7 +101,8 @@ class BatchMaker {
   }
   // Whether every position of a sequence has a label of its own.
   [[nodiscard]] bool labels_positions() const {
-    return dataset_.lengths && label().shape.rank() > 0 && label().shape[0] == image().shape[0];
+    return dataset_.lengths && !dataset_.label_lengths && label().shape.rank() > 0 &&
+           label().shape[0] == image().shape[0];
   }
 
   void check_lengths() const {
@@ -115,9 +116,26 @@ class BatchMaker {
       fail("a length of " + std::to_string(length) + "; samples have 1 to " + std::to_string(image().shape[0]) +
            " positions");
     }
+    if (dataset_.label_lengths) check_label_lengths();
     if (options_.augment.enabled() || options_.augment.mixes())
       fail("sequences of different lengths are not augmented");
     if (options_.normalize && dataset_.mean.size() > 1) fail("sequences are normalised by one mean, not by several");
+  }
+
+  void check_label_lengths() const {
+    const auto fail = [&](const std::string& what) { throw Error("loader: dataset " + dataset_.name + ": " + what); };
+    if (label().dtype != DType::i64 || label().shape.rank() != 1) {
+      fail("labels that are sequences are i64 (positions), not " + std::string(name_of(label().dtype)) + " " +
+           to_string(label().shape));
+    }
+    if (std::ssize(*dataset_.label_lengths) != dataset_.stored) {
+      fail(std::to_string(dataset_.label_lengths->size()) + " lengths of labels for " +
+           std::to_string(dataset_.stored) + " samples");
+    }
+    for (const std::int64_t length : *dataset_.label_lengths) {
+      if (length >= 1 && length <= label().shape[0]) continue;
+      fail("a label of " + std::to_string(length) + " positions; they have 1 to " + std::to_string(label().shape[0]));
+    }
   }
 
   [[nodiscard]] static std::int64_t sample_of(const Job& job, std::int64_t i) {
@@ -137,14 +155,19 @@ class BatchMaker {
     Shape image_shape = image().shape;
     Shape label_shape = label().shape;
     if (dataset_.lengths) {
-      std::int64_t longest = 1;
-      for (std::int64_t i = 0; i < n; ++i) longest = std::max(longest, dataset_.length(sample_of(job, i)));
-      image_shape.set(0, bucket_length(longest, image().shape[0]));
+      const auto cut_to = [&](Shape& shape, auto length_of) {
+        std::int64_t longest = 1;
+        for (std::int64_t i = 0; i < n; ++i) longest = std::max(longest, length_of(sample_of(job, i)));
+        shape.set(0, bucket_length(longest, shape[0]));
+      };
+      cut_to(image_shape, [&](std::int64_t i) { return dataset_.length(i); });
       if (labels_positions()) label_shape.set(0, image_shape[0]);
+      if (dataset_.label_lengths) cut_to(label_shape, [&](std::int64_t i) { return dataset_.label_length(i); });
     }
     Batch batch{.image = Array::empty(numbers_ ? DType::i64 : DType::f32, batched(n, image_shape)),
                 .label = Array::empty(is_floating(label().dtype) ? DType::f32 : DType::i64, batched(n, label_shape))};
     if (dataset_.lengths) batch.lengths = Array::empty(DType::i64, {n});
+    if (dataset_.label_lengths) batch.target = Array::empty(DType::i64, batch.label.shape);
     return batch;
   }
 
@@ -171,12 +194,24 @@ class BatchMaker {
       fill_tail(row, 0.0F);
     }
     write_label(work.slots[label_].data, batch.label, i, n);
+    if (dataset_.label_lengths) return finish_label(dataset_.label_length(index), batch, i, n);
     if (!labels_positions()) return;
     if (batch.label.dtype == DType::f32) {
       fill_tail(row_of(batch.label.mutable_values<float>(), i, n), 0.0F);
     } else {
       fill_tail(row_of(batch.label.mutable_values<std::int64_t>(), i, n), no_label);
     }
+  }
+
+  // Fills label i of a batch behind its end, and the row of `target` that belongs to it.
+  void finish_label(std::int64_t length, Batch& batch, std::int64_t i, std::int64_t n) const {
+    const auto label_row = row_of(batch.label.mutable_values<std::int64_t>(), i, n);
+    const auto target_row = row_of(batch.target.mutable_values<std::int64_t>(), i, n);
+    const auto filled = static_cast<std::size_t>(length);
+    std::fill(label_row.begin() + length, label_row.end(), no_label);
+    target_row[0] = dataset_.begin_token;
+    std::copy_n(label_row.begin(), filled - 1, target_row.begin() + 1);
+    std::fill(target_row.begin() + length, target_row.end(), 0);
   }
 
   [[nodiscard]] Work make_work() const {

@@ -38,11 +38,16 @@ inline constexpr std::int64_t no_label = -1;
 /// `positions` is the longest length rounded up by `bucket_length`; behind its end a sequence is filled with 0. So is
 /// label when it has a value for each position, filled with `no_label` (0 when floating). Otherwise lengths is empty.
 ///
+/// Sequences whose labels are sequences of their own (datasets with `label_lengths`): label is cut and filled by its own
+/// lengths, and target, of its shape, holds what is known at each of its positions: the token before it,
+/// `Dataset::begin_token` at the first, 0 behind the end. Otherwise target is empty.
+///
 /// Unpacks into the two that all tasks have: `auto [image, label] = batch`.
 struct Batch {
   Array image;
   Array label;
   Array lengths{DType::i64, {0}, {}};
+  Array target{DType::i64, {0}, {}};
 
   template <std::size_t i>
   [[nodiscard]] Array& get() & {
@@ -74,7 +79,8 @@ struct LoaderState {
 /// dataset, the options (except workers and prefetch) and the state. To be used from one thread.
 ///
 /// Sequences (datasets with `lengths`) are shuffled so that those of like length come together: the epoch's random
-/// order is cut into pools of 50 batches, each pool is sorted by length, and its batches are shuffled among all others.
+/// order is cut into pools of 50 batches, each pool is sorted by length (and length of the label), and its batches are
+/// shuffled among all others.
 ///
 ///     for (auto [image, label] : loader) ...   // the rest of the epoch; then the loader stands at the next one
 class NARAE_API Loader {

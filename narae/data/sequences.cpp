@@ -43,13 +43,33 @@ struct Ragged {
     return begins[static_cast<std::size_t>(i) + 1] - begins[static_cast<std::size_t>(i)];
   }
   [[nodiscard]] std::int64_t size() const { return std::ssize(begins) - 1; }
+  [[nodiscard]] std::shared_ptr<const std::vector<std::int64_t>> lengths() const {
+    auto all = std::make_shared<std::vector<std::int64_t>>();
+    for (std::int64_t i = 0; i < size(); ++i) all->push_back(length(i));
+    return all;
+  }
+  // At least 1.
+  [[nodiscard]] std::int64_t longest() const {
+    std::int64_t most = 1;
+    for (std::int64_t i = 0; i < size(); ++i) most = std::max(most, length(i));
+    return most;
+  }
 
+  void add(const text::TokenIds& ids) {
+    tokens.insert(tokens.end(), ids.begin(), ids.end());
+    begins.push_back(std::ssize(tokens));
+  }
+
+  void write_tokens(std::int64_t i, const Slot& out, std::int64_t filler) const {
+    const auto begin = static_cast<std::ptrdiff_t>(begins[static_cast<std::size_t>(i)]);
+    const auto row = out.values<std::int64_t>();
+    std::fill(std::copy_n(tokens.begin() + begin, length(i), row.begin()), row.end(), filler);
+  }
   void write(std::int64_t i, bool labels_positions, std::span<const Slot> out) const {
     const auto begin = static_cast<std::size_t>(begins[static_cast<std::size_t>(i)]);
     const auto count = static_cast<std::size_t>(length(i));
-    const auto input = out[0].values<std::int64_t>();
     const auto label = out[1].values<std::int64_t>();
-    std::fill(std::copy_n(tokens.begin() + static_cast<std::ptrdiff_t>(begin), count, input.begin()), input.end(), 0);
+    write_tokens(i, out[0], 0);
     if (labels_positions) {
       std::fill(std::copy_n(labels.begin() + static_cast<std::ptrdiff_t>(begin), count, label.begin()), label.end(),
                 no_label);
@@ -60,21 +80,15 @@ struct Ragged {
 };
 
 Dataset dataset_of(const std::string& name, std::vector<std::string> classes, Ragged sequences, bool labels_positions) {
-  auto lengths = std::make_shared<std::vector<std::int64_t>>();
-  std::int64_t longest = 1;
-  for (std::int64_t i = 0; i < sequences.size(); ++i) {
-    lengths->push_back(sequences.length(i));
-    longest = std::max(longest, lengths->back());
-  }
-  const std::int64_t size = sequences.size();
   const auto shared = std::make_shared<const Ragged>(std::move(sequences));
+  const std::int64_t longest = shared->longest();
   Dataset dataset = generated(
       name, {{"image", DType::i64, {longest}}, {"label", DType::i64, labels_positions ? Shape{longest} : Shape{}}},
-      size, [shared, labels_positions](std::int64_t i, std::span<const Slot> out) {
+      shared->size(), [shared, labels_positions](std::int64_t i, std::span<const Slot> out) {
         shared->write(i, labels_positions, out);
       });
   dataset.classes = std::move(classes);
-  dataset.lengths = std::move(lengths);
+  dataset.lengths = shared->lengths();
   if (!labels_positions) dataset.labels = {shared, &shared->labels};
   return dataset;
 }
@@ -142,8 +156,7 @@ EncodedTexts encoded(const TextSplits& splits, Split split, const text::Tokenize
   for (std::size_t i = 0; i < part.texts.size(); ++i) {
     text::TokenIds ids = tokenizer.encode(part.texts[i]);
     fit_length(ids, tokenizer.vocabulary, options, name_of_text(splits.name, split, i), result);
-    sequences.tokens.insert(sequences.tokens.end(), ids.begin(), ids.end());
-    sequences.begins.push_back(std::ssize(sequences.tokens));
+    sequences.add(ids);
   }
   sequences.labels = part.labels;
   result.data = dataset_of(splits.name, splits.classes, std::move(sequences), false);
@@ -164,12 +177,53 @@ EncodedTexts tagged(const TagSplits& splits, Split split, const text::Tokenizer&
     }
     text::TokenIds ids = tokenizer.encode_words(sentence.words);
     fit_length(ids, tokenizer.vocabulary, options, what, result);
-    sequences.tokens.insert(sequences.tokens.end(), ids.begin(), ids.end());
+    sequences.add(ids);
     sequences.labels.insert(sequences.labels.end(), sentence.tags.begin(), sentence.tags.begin() + std::ssize(ids));
-    sequences.begins.push_back(std::ssize(sequences.tokens));
   }
   result.data = dataset_of(splits.name, splits.tags, std::move(sequences), true);
   return result;
+}
+
+EncodedTexts encoded_pairs(const PairSplits& splits, Split split, const text::Tokenizer& tokenizer,
+                           const EncodeOptions& options) {
+  check(options);
+  const auto begin = tokenizer.vocabulary.find(text::Special::begin);
+  const auto end = tokenizer.end_token();
+  if (!begin || !end) {
+    throw Error("the vocabulary has no <bos> or no <eos>: it is none that texts are turned into others with");
+  }
+  const TextPairs& part = splits.part(split);
+  EncodedTexts result;
+  const auto encode = [&](const std::vector<std::string>& texts, std::string_view side) {
+    Ragged sequences;
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+      text::TokenIds ids = tokenizer.encode(texts[i]);
+      ids.push_back(*end);
+      fit_length(ids, tokenizer.vocabulary, options,
+                 name_of_text(splits.name, split, i) + " (" + std::string(side) + ")", result);
+      sequences.add(ids);
+    }
+    return sequences;
+  };
+  const auto sources = std::make_shared<const Ragged>(encode(part.sources, "source"));
+  const auto targets = std::make_shared<const Ragged>(encode(part.targets, "target"));
+  result.data = generated(splits.name,
+                          {{"image", DType::i64, {sources->longest()}}, {"label", DType::i64, {targets->longest()}}},
+                          sources->size(), [sources, targets](std::int64_t i, std::span<const Slot> out) {
+                            sources->write_tokens(i, out[0], 0);
+                            targets->write_tokens(i, out[1], no_label);
+                          });
+  result.data.lengths = sources->lengths();
+  result.data.label_lengths = targets->lengths();
+  result.data.begin_token = *begin;
+  return result;
+}
+
+text::Tokenizer training_tokenizer(const PairSplits& splits, const text::Tokenization& rule,
+                                   const text::VocabularyOptions& options) {
+  std::vector<std::string> texts = splits.train.sources;
+  texts.insert(texts.end(), splits.train.targets.begin(), splits.train.targets.end());
+  return text::learn_tokenizer(texts, rule, options);
 }
 
 text::Tokenizer training_tokenizer(const TextSplits& splits, const text::Tokenization& rule,

@@ -7,6 +7,7 @@
 
 #include "narae/core/export.h"
 #include "narae/data/dataset.h"
+#include "narae/data/text_pairs.h"
 #include "narae/data/text_sets.h"
 #include "narae/text/tokenizer.h"
 
@@ -48,6 +49,14 @@ struct EncodedTexts {
 [[nodiscard]] NARAE_API EncodedTexts encoded(const TextSplits& splits, Split split, const text::Tokenizer& tokenizer,
                                              const EncodeOptions& options = {});
 
+/// Pairs of texts by one vocabulary for both sides, with `<bos>` and `<eos>`. Fields: image i64 (source positions), the
+/// source's tokens and `<eos>`; label i64 (target positions), the target's tokens and `<eos>`. `lengths` and
+/// `label_lengths` are set, and `begin_token` is `<bos>`. Both sides are cut to max_length tokens, and then lack
+/// `<eos>`. Throws Error for a vocabulary without `<bos>` or `<eos>`, for a text too long when strict, and for unknown
+/// tokens without `<unk>`.
+[[nodiscard]] NARAE_API EncodedTexts encoded_pairs(const PairSplits& splits, Split split,
+                                                   const text::Tokenizer& tokenizer, const EncodeOptions& options = {});
+
 /// Sentences with a tag for each word. Fields: image i64 (positions), label i64 (positions), -1 behind the end;
 /// `lengths` are set. Words are looked up as they are (lower-cased when the tokenizer does so). Throws Error as
 /// `encoded` does, and for a sentence whose tags are not as many as its words.
@@ -56,6 +65,9 @@ struct EncodedTexts {
 
 /// A tokenizer that knows the tokens of the training texts.
 [[nodiscard]] NARAE_API text::Tokenizer training_tokenizer(const TextSplits& splits, const text::Tokenization& rule,
+                                                           const text::VocabularyOptions& options = {});
+/// One for sources and targets.
+[[nodiscard]] NARAE_API text::Tokenizer training_tokenizer(const PairSplits& splits, const text::Tokenization& rule,
                                                            const text::VocabularyOptions& options = {});
 [[nodiscard]] NARAE_API text::Tokenizer training_tokenizer(const TagSplits& splits, bool lowercase = false,
                                                            const text::VocabularyOptions& options = {});

@@ -28,7 +28,7 @@ struct SynthSettings {
   std::int64_t seed = 0;
   double noise = 0.1;
   std::int64_t size = 32;
-  std::int64_t length = 100;
+  std::int64_t length = 0;  ///< 0: the set's usual one
   std::int64_t characters = 400000;
   std::int64_t rows = 2000;
   std::int64_t period = 24;
@@ -44,7 +44,8 @@ using MakeCorpus = text::Corpus (*)(const SynthSettings& settings);
 using MakeTexts = TextSplits (*)(const SynthSettings& settings);
 using MakeTags = TagSplits (*)(const SynthSettings& settings);
 using MakeSeries = Series (*)(const SynthSettings& settings);
-using Make = std::variant<MakeSamples, MakeCorpus, MakeTexts, MakeTags, MakeSeries>;
+using MakePairs = PairSplits (*)(const SynthSettings& settings);
+using Make = std::variant<MakeSamples, MakeCorpus, MakeTexts, MakeTags, MakeSeries, MakePairs>;
 
 // One set; `settings` are those that it has besides seed, with blanks between them.
 struct SynthSet {
@@ -72,7 +73,7 @@ Dataset open_shapes(Split split, std::int64_t size, const SynthSettings& setting
 }
 
 Dataset open_adding(Split split, std::int64_t size, const SynthSettings& settings) {
-  return synth_adding(split, size, settings.length, seed_of(settings));
+  return synth_adding(split, size, settings.length == 0 ? 100 : settings.length, seed_of(settings));
 }
 
 text::Corpus open_story(const SynthSettings& settings) {
@@ -93,6 +94,16 @@ TagSplits open_tagged(const SynthSettings& settings) {
 
 Series open_numbers(const SynthSettings& settings) {
   return synth_series({.rows = settings.rows, .period = settings.period, .noise = settings.noise}, seed_of(settings));
+}
+
+template <PairRule rule, std::int64_t usual_length>
+PairSplits open_rule(const SynthSettings& settings) {
+  return synth_pairs(rule, settings.train, settings.test, settings.length == 0 ? usual_length : settings.length,
+                     seed_of(settings));
+}
+
+PairSplits open_named_numbers(const SynthSettings& settings) {
+  return synth_numbers(settings.train, settings.test, settings.length == 0 ? 6 : settings.length, seed_of(settings));
 }
 
 constexpr std::array sets{
@@ -116,11 +127,22 @@ constexpr std::array sets{
     SynthSet{"synth:tags", "sentences made by the program, with 10 parts of speech", 4000, 1000, "train test",
              open_tagged},
     SynthSet{"synth:series", "trend, season and noise, 2,000 rows (rows=N, period=N, noise=X)", 0, 0,
-             "rows period noise", open_numbers}};
+             "rows period noise", open_numbers},
+    SynthSet{"synth:copy", "up to 12 letters (length=N) and the same again", 20000, 1000, "train test length",
+             open_rule<PairRule::copy, 12>},
+    SynthSet{"synth:reverse", "up to 12 letters (length=N) and the same backwards", 20000, 1000, "train test length",
+             open_rule<PairRule::reverse, 12>},
+    SynthSet{"synth:sort", "up to 12 letters (length=N) and the same by the alphabet", 20000, 1000,
+             "train test length", open_rule<PairRule::sort, 12>},
+    SynthSet{"synth:add", "sums of numbers of up to 3 digits (length=N), 27+5 and 32", 50000, 1000,
+             "train test length", open_rule<PairRule::add, 3>},
+    SynthSet{"synth:numbers", "numbers of up to 6 digits (length=N) in English words and in Korean", 20000, 1000,
+             "train test length", open_named_numbers}};
 
 std::string_view in_words(DataKind kind) {
   constexpr std::string_view words[] = {"arrays of one shape, as pictures", "a text", "texts with a class each",
-                                        "sentences with a tag for each word", "numbers over time"};
+                                        "sentences with a tag for each word", "numbers over time",
+                                        "texts in pairs"};
   return words[static_cast<std::size_t>(kind)];
 }
 
@@ -165,7 +187,7 @@ SynthSettings parse_settings(const SynthSet& set, std::string_view query, const 
     if (key == "seed") settings.seed = integer(0, std::numeric_limits<std::int64_t>::max());
     if (key == "noise") settings.noise = number_from<double>(value, key, name, 0, 1000);
     if (key == "size") settings.size = integer(least_shapes_side, most_shapes_side);
-    if (key == "length") settings.length = integer(2, 1 << 20);
+    if (key == "length") settings.length = integer(2, set.kind() == DataKind::samples ? 1 << 20 : 1 << 16);
     if (key == "characters") settings.characters = integer(1000, 1 << 28);
     if (key == "rows") settings.rows = integer(10, most_samples);
     if (key == "period") settings.period = integer(2, most_samples);
@@ -246,6 +268,10 @@ TagSplits open_synth_tags(const std::string& name) {
 
 Series open_synth_series(const std::string& name) {
   return made<MakeSeries>(name, DataKind::series);
+}
+
+PairSplits open_synth_pairs(const std::string& name) {
+  return made<MakePairs>(name, DataKind::pairs);
 }
 
 void refuse_kind(const std::string& name, DataKind kind, DataKind wanted) {

@@ -29,6 +29,7 @@ struct SynthInfo {
 [[nodiscard]] TextSplits open_synth_texts(const std::string& name);
 [[nodiscard]] TagSplits open_synth_tags(const std::string& name);
 [[nodiscard]] Series open_synth_series(const std::string& name);
+[[nodiscard]] PairSplits open_synth_pairs(const std::string& name);
 
 /// What to say when a dataset is opened as something that it is not.
 [[noreturn]] void refuse_kind(const std::string& name, DataKind kind, DataKind wanted);

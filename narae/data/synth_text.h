@@ -6,6 +6,7 @@
 #include "narae/core/export.h"
 #include "narae/data/dataset.h"
 #include "narae/data/series.h"
+#include "narae/data/text_pairs.h"
 #include "narae/data/text_sets.h"
 #include "narae/text/corpus.h"
 
@@ -29,6 +30,26 @@ namespace narae {
 /// English sentences with parts of speech. Many words are nouns and verbs alike ("the watch", "they watch"): the tag
 /// follows from what stands around them.
 [[nodiscard]] NARAE_API TagSplits synth_tags(std::int64_t train, std::int64_t test, std::uint64_t seed = 0);
+
+/// How a target follows from its source.
+enum class PairRule {
+  copy,     ///< the same letters
+  reverse,  ///< in the opposite order
+  sort,     ///< by the alphabet
+  add,      ///< the sum of two numbers: "27+5" -> "32"
+};
+
+/// Pairs for networks that turn a text into another, to be cut into characters: `length` letters at most and half as
+/// many at least, or two numbers of up to `length` digits. No source of the validation and test parts, `test` pairs
+/// each, is in the training part, as long as there are others to be drawn. Throws Error for a length below 1 or above
+/// 65536 (add: 18), and negative sizes.
+[[nodiscard]] NARAE_API PairSplits synth_pairs(PairRule rule, std::int64_t train, std::int64_t test,
+                                               std::int64_t length, std::uint64_t seed = 0);
+
+/// Numbers of up to `length` digits in English words and in Korean: "two hundred six", 이백육. Parts as in synth_pairs.
+/// Throws Error for a length below 1 or above 9, and negative sizes.
+[[nodiscard]] NARAE_API PairSplits synth_numbers(std::int64_t train, std::int64_t test, std::int64_t length,
+                                                 std::uint64_t seed = 0);
 
 struct SynthSeriesOptions {
   std::int64_t rows = 2000;

@@ -4,11 +4,14 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <unordered_set>
+#include <utility>
 
 #include "narae/core/error.h"
 #include "narae/core/random.h"
 #include "narae/data/augment.h"
 #include "narae/data/dataset.h"
+#include "narae/data/text_pairs.h"
 
 // What the generators of texts share.
 namespace narae::detail {
@@ -33,6 +36,39 @@ inline void require_sizes(std::string_view set, std::int64_t train, std::int64_t
   if (train >= 0 && test >= 0) return;
   throw Error(std::string(set) + ": " + std::to_string(train) + " training and " + std::to_string(test) +
               " test samples; at least 0 each");
+}
+
+/// A number of up to so many digits; each count of digits is as likely as another.
+[[nodiscard]] inline std::uint64_t draw_number(std::int64_t digits, RandomStream& random) {
+  std::uint64_t bound = 10;
+  for (std::uint64_t more = random.below(static_cast<std::uint64_t>(digits)); more > 0; --more) bound *= 10;
+  return random.below(bound);
+}
+
+/// Pairs of texts as `draw(random)` makes them, to be cut into characters. No source of the validation and test parts,
+/// `test` pairs each, is in the training part, as long as others are drawn.
+template <class Draw>
+[[nodiscard]] PairSplits drawn_pairs(const std::string& name, std::int64_t train, std::int64_t test, std::uint64_t seed,
+                                     const Draw& draw) {
+  constexpr int attempts = 1000;
+  require_sizes(name, train, test);
+  PairSplits splits{.name = name, .train = {}, .validation = {}, .test = {}, .usual = {}};
+  splits.usual.kind = text::TokenKind::character;
+  std::unordered_set<std::string> judged;
+  const auto fill = [&](TextPairs& pairs, Split split, std::int64_t size) {
+    for (std::int64_t i = 0; i < size; ++i) {
+      RandomStream random = random_of(name, split, seed, i);
+      std::pair<std::string, std::string> pair = draw(random);
+      for (int k = 1; k < attempts && judged.contains(pair.first); ++k) pair = draw(random);
+      if (split != Split::train) judged.insert(pair.first);
+      pairs.sources.push_back(std::move(pair.first));
+      pairs.targets.push_back(std::move(pair.second));
+    }
+  };
+  fill(splits.test, Split::test, test);
+  fill(splits.validation, Split::validation, test);
+  fill(splits.train, Split::train, train);
+  return splits;
 }
 
 }  // namespace narae::detail

@@ -4,6 +4,7 @@
 
 #include "narae/core/error.h"
 #include "narae/graph/eval.h"
+#include "narae/nn/position.h"
 #include "narae/ops/attention.h"
 #include "narae/ops/elementwise.h"
 #include "narae/ops/index.h"
@@ -49,10 +50,6 @@ void require_room(const nn::SequenceInput& input) {
   }
 }
 
-Tensor counted(std::int64_t count) {
-  return arange(0, static_cast<double>(count), 1, DType::i64);
-}
-
 }  // namespace
 
 DecoderCall::DecoderCall(const nn::SequenceInput& input, const DecoderOptions& options) : input_(input) {
@@ -66,7 +63,7 @@ DecoderCall::DecoderCall(const nn::SequenceInput& input, const DecoderOptions& o
     throw Error("context overflow: " + std::to_string(x.size(1)) + " tokens, the network sees " +
                 std::to_string(options.context) + " at once (model.context)");
   }
-  positions_ = counted(x.size(1));
+  positions_ = nn::first_positions(x.size(1));
   if (input.state.empty()) return;
   require_state(input, options);
   require_room(input);
@@ -125,7 +122,7 @@ std::vector<Tensor> Decoder::empty_state(std::int64_t batch, std::int64_t capaci
 }
 
 std::vector<Tensor> Decoder::with_room(const std::vector<Tensor>& state, std::int64_t capacity) const {
-  std::vector<Tensor> larger = empty_state(state.at(0).size(0), capacity);
+  std::vector<Tensor> larger = Decoder::empty_state(state.at(0).size(0), capacity);
   const Tensor begin = larger[0];
   larger[0] = state[0];
   std::vector<Assignment> copies;
@@ -137,7 +134,7 @@ std::vector<Tensor> Decoder::with_room(const std::vector<Tensor>& state, std::in
 }
 
 std::vector<Tensor> Decoder::state_of_rows(const std::vector<Tensor>& state, const Tensor& rows) const {
-  std::vector<Tensor> taken = empty_state(rows.size(0), capacity_of(state));
+  std::vector<Tensor> taken = Decoder::empty_state(rows.size(0), capacity_of(state));
   taken[0] = take(state.at(0), rows);
   std::vector<Assignment> copies;
   for (std::size_t part = 1; part < state.size(); ++part) copies.push_back({taken[part], take(state[part], rows)});

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "narae/nn/module_list.h"
 #include "narae/nn/sequence.h"
 
 // What decoder-only transformers have in common: the context, and the keys and values that are kept while a text is
@@ -67,23 +68,6 @@ class NARAE_API Decoder : public nn::SequenceModule {
  private:
   DecoderOptions options_;
   DType dtype_ = nn::default_dtype();
-};
-
-/// Modules named "0", "1", ...
-template <class M>
-class ModuleList : public nn::Module {
- public:
-  /// As many modules as layers, each M(options).
-  explicit ModuleList(const DecoderOptions& options) : Module("ModuleList") {
-    for (std::int64_t i = 0; i < options.layers; ++i) {
-      modules_.push_back(register_module(std::to_string(i), M(options)));
-    }
-  }
-  [[nodiscard]] auto begin() const { return modules_.begin(); }
-  [[nodiscard]] auto end() const { return modules_.end(); }
-
- private:
-  std::vector<M> modules_;
 };
 
 }  // namespace narae::models

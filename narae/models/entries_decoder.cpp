@@ -1,6 +1,7 @@
 #include "narae/models/entries.h"
 #include "narae/models/gpt2.h"
 #include "narae/models/llama.h"
+#include "narae/models/transformer.h"
 
 namespace narae::models {
 namespace {
@@ -55,10 +56,62 @@ std::vector<ModelOption> gpt_options() {
        .doc = "of the LLaMA form: pair k of a head turns by position * base^(-2 k / size)"}};
 }
 
+std::shared_ptr<nn::Module> make_transformer(const ModelSpec& spec) {
+  const auto integer = [&](const char* name) { return option<std::int64_t>(spec, name); };
+  const auto& activation = option<std::string>(spec, "activation");
+  return std::make_shared<Transformer>(
+      spec.vocabulary, TransformerOptions{.width = integer("width"),
+                                          .layers = integer("layers"),
+                                          .decoder_layers = integer("decoder_layers"),
+                                          .heads = integer("heads"),
+                                          .hidden = integer("hidden"),
+                                          .context = integer("context"),
+                                          .dropout = option<double>(spec, "dropout"),
+                                          .norm_first = option<bool>(spec, "norm_first"),
+                                          .activation = activation == "gelu" ? nn::FeedForwardActivation::gelu
+                                                                             : nn::FeedForwardActivation::relu,
+                                          .tied = option<bool>(spec, "tied")});
+}
+
+std::vector<ModelOption> transformer_options() {
+  return {count("width", 512, 2, "numbers of a token between layers; even"),
+          count("layers", 6, 1, "of the encoder"),
+          count("decoder_layers", 0, 0, "of the decoder; 0: as many"),
+          count("heads", 8, 1, "of attention; they divide the width"),
+          count("hidden", 0, 0, "width of the feed-forward layers; 0: 4 widths"),
+          count("context", 1024, 1, "tokens that an answer may have"),
+          {.name = "dropout",
+           .initial = 0.1,
+           .choices = {},
+           .low = 0,
+           .high = 0.99,
+           .doc = "share dropped of embedded tokens, probabilities, hidden units and branches"},
+          {.name = "norm_first",
+           .initial = false,
+           .choices = {},
+           .doc = "layer norm before each branch (pre-norm) instead of behind its sum"},
+          {.name = "activation",
+           .initial = std::string("relu"),
+           .choices = {"relu", "gelu"},
+           .doc = "of the feed-forward layers"},
+          {.name = "tied",
+           .initial = true,
+           .choices = {},
+           .doc = "embeddings of both sides and the head have one weight"}};
+}
+
 }  // namespace
 
 std::vector<Entry> decoder_entries() {
-  return {{{.name = "gpt",
+  return {{{.name = "transformer",
+            .description = "turns a text into another: the encoder-decoder transformer (Vaswani et al. 2017)",
+            .input = {32},
+            .num_classes = 37000,
+            .options = transformer_options(),
+            .vocabulary = 37000,
+            .tasks = {"translate"}},
+           make_transformer},
+          {{.name = "gpt",
             .description = "language model: a decoder-only transformer, GPT-2 (Radford 2019) or LLaMA (Touvron 2023)",
             .input = {128},
             .num_classes = 10000,

@@ -97,14 +97,13 @@ Gpt2::Transformer::Transformer(std::int64_t vocabulary, const DecoderOptions& op
       wte_(register_module("wte", embedding_of(vocabulary, options.width))),
       wpe_(register_module("wpe", embedding_of(options.context, options.width))),
       drop_(register_module("drop", nn::Dropout(options.dropout))),
-      h_(register_module("h", ModuleList<Block>(options))),
+      h_(register_module("h", nn::ModuleList<Block>(options.layers, options))),
       ln_f_(register_module("ln_f", nn::LayerNorm(options.width, {.eps = options.eps}))) {}
 
 Tensor Gpt2::Transformer::operator()(const Tensor& tokens, const DecoderCall& call) const {
   const auto inside = scope();
   Tensor x = drop_(wte_(tokens) + wpe_(call.positions()));
-  std::int64_t layer = 0;
-  for (const Block& block : h_) x = block(x, call, layer++);
+  h_.for_each([&](const Block& block, std::int64_t layer) { x = block(x, call, layer); });
   return ln_f_(x);
 }
 

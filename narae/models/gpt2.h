@@ -69,7 +69,7 @@ class NARAE_API Gpt2 : public Decoder {
    private:
     nn::Embedding wte_, wpe_;
     nn::Dropout drop_;
-    ModuleList<Block> h_;
+    nn::ModuleList<Block> h_;
     nn::LayerNorm ln_f_;
   };
 

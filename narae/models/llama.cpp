@@ -79,14 +79,13 @@ Tensor Llama::Block::operator()(const Tensor& x, const DecoderCall& call, std::i
 Llama::Model::Model(std::int64_t vocabulary, const DecoderOptions& options)
     : Module("LlamaModel"),
       embed_tokens_(register_module("embed_tokens", nn::Embedding(vocabulary, options.width))),
-      layers_(register_module("layers", ModuleList<Block>(options))),
+      layers_(register_module("layers", nn::ModuleList<Block>(options.layers, options))),
       norm_(register_module("norm", nn::RMSNorm(options.width, {.eps = options.eps}))) {}
 
 Tensor Llama::Model::operator()(const Tensor& tokens, const DecoderCall& call) const {
   const auto inside = scope();
   Tensor x = embed_tokens_(tokens);
-  std::int64_t layer = 0;
-  for (const Block& block : layers_) x = block(x, call, layer++);
+  layers_.for_each([&](const Block& block, std::int64_t layer) { x = block(x, call, layer); });
   return norm_(x);
 }
 

@@ -51,7 +51,7 @@ class NARAE_API Llama : public Decoder {
 
    private:
     nn::Embedding embed_tokens_;
-    ModuleList<Block> layers_;
+    nn::ModuleList<Block> layers_;
     nn::RMSNorm norm_;
   };
 

@@ -91,28 +91,72 @@ Tensor MultiHeadAttention::projected(const Tensor& x, Part part) const {
   return split_heads(linear(x, weight, bias), part);
 }
 
+KeysAndValues MultiHeadAttention::project_memory(const Tensor& key, const Tensor& value) const {
+  if (!in_weight_.defined() || !key.defined() || key.node() != value.node()) {
+    return {projected(key, keys), projected(value, values)};
+  }
+  require_input(key, keys);
+  const std::int64_t kv_width = kv_heads_ * (width_ / heads_);
+  const Tensor bias = in_bias_.defined() ? narrow(in_bias_, 0, width_, 2 * kv_width) : Tensor();
+  const Tensor y = linear(key, narrow(in_weight_, 0, width_, 2 * kv_width), bias);  // one product for both
+  return {split_heads(narrow(y, 2, 0, kv_width), keys), split_heads(narrow(y, 2, kv_width, kv_width), values)};
+}
+
+Tensor MultiHeadAttention::joined(const Tensor& y) const {
+  return out_(reshape(y, {y.size(0), y.size(1), width_}));
+}
+
+double MultiHeadAttention::dropout_with(const AttentionOptions& options) const {
+  if (options.dropout != 0) throw Error(kind() + ": the dropout of the probabilities is an option of the layer");
+  return is_training() ? dropout_ : 0;
+}
+
+Tensor MultiHeadAttention::attend_to_itself(const Tensor& x, const Attend& attend) const {
+  const double dropout = dropout_with({});
+  if (!in_weight_.defined()) {
+    return joined(attend(projected(x, queries), projected(x, keys), projected(x, values), dropout));
+  }
+  require_input(x, queries);
+  const Tensor y = linear(x, in_weight_, in_bias_);  // one product for all three
+  const std::int64_t kv_width = kv_heads_ * (width_ / heads_);
+  return joined(attend(split_heads(narrow(y, 2, 0, width_), queries),
+                       split_heads(narrow(y, 2, width_, kv_width), keys),
+                       split_heads(narrow(y, 2, width_ + kv_width, kv_width), values), dropout));
+}
+
+Tensor MultiHeadAttention::attend_to(const Tensor& query, const KeysAndValues& memory,
+                                     const AttentionOptions& options) const {
+  AttentionOptions all = options;
+  all.dropout = dropout_with(options);
+  return joined(attention(projected(query, queries), memory.keys, memory.values, all));
+}
+
 Tensor MultiHeadAttention::run(const Tensor& query, const Tensor& key, const Tensor& value,
                                const AttentionOptions& options) const {
-  if (options.dropout != 0) throw Error(kind() + ": the dropout of the probabilities is an option of the layer");
-  AttentionOptions all = options;
-  all.dropout = is_training() ? dropout_ : 0;
-  Tensor q;
-  Tensor k;
-  Tensor v;
-  if (in_weight_.defined() && query.defined() && query.node() == key.node() && key.node() == value.node()) {
-    require_input(query, queries);
-    const Tensor y = linear(query, in_weight_, in_bias_);  // one product for all three
-    const std::int64_t kv_width = kv_heads_ * (width_ / heads_);
-    q = split_heads(narrow(y, 2, 0, width_), queries);
-    k = split_heads(narrow(y, 2, width_, kv_width), keys);
-    v = split_heads(narrow(y, 2, width_ + kv_width, kv_width), values);
-  } else {
-    q = projected(query, queries);
-    k = projected(key, keys);
-    v = projected(value, values);
+  if (!query.defined() || query.node() != key.node() || key.node() != value.node()) {
+    return attend_to(query, project_memory(key, value), options);
   }
-  const Tensor y = attention(q, k, v, all);
-  return out_(reshape(y, {y.size(0), y.size(1), width_}));
+  AttentionOptions all = options;
+  all.dropout = dropout_with(options);
+  return attend_to_itself(query, [&](const Tensor& q, const Tensor& k, const Tensor& v, double) {
+    return attention(q, k, v, all);
+  });
+}
+
+Tensor MultiHeadAttention::operator()(const Tensor& x, const Attend& attend) const {
+  const auto inside = scope();
+  return attend_to_itself(x, attend);
+}
+
+Tensor MultiHeadAttention::operator()(const Tensor& x, const KeysAndValues& memory,
+                                      const AttentionOptions& options) const {
+  const auto inside = scope();
+  return attend_to(x, memory, options);
+}
+
+KeysAndValues MultiHeadAttention::keys_and_values(const Tensor& memory) const {
+  const auto inside = scope();
+  return project_memory(memory, memory);
 }
 
 Tensor MultiHeadAttention::operator()(const Tensor& query, const Tensor& key, const Tensor& value,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 
 #include "narae/nn/linear.h"
 #include "narae/nn/module.h"
@@ -15,6 +16,16 @@ struct MultiHeadAttentionOptions {
   double dropout = 0;            ///< of the probabilities, while training
   bool bias = true;
   DType dtype = default_dtype();
+};
+
+/// What attention makes of queries, keys and values (batch, time, heads, size), with this dropout of the probabilities.
+using Attend =
+    std::function<Tensor(const Tensor& query, const Tensor& key, const Tensor& value, double dropout)>;
+
+/// What may be attended to, once it went through its projections: (batch, time, kv_heads, size) each.
+struct KeysAndValues {
+  Tensor keys;
+  Tensor values;
 };
 
 /// Attention of several heads between projections (Vaswani et al. 2017): out_proj(attention(q, k, v)). Parameters have
@@ -32,6 +43,14 @@ class NARAE_API MultiHeadAttention : public Module {
                                   const AttentionOptions& options = {}) const;
   /// x attends to itself and sees everything.
   [[nodiscard]] Tensor forward(const Tensor& x) const override;
+  /// x attends to itself as `attend` says: with a cache of earlier keys and values, for example.
+  [[nodiscard]] Tensor operator()(const Tensor& x, const Attend& attend) const;
+  /// x attends to what was projected before, as an encoder's output is for all steps of a decoder.
+  [[nodiscard]] Tensor operator()(const Tensor& x, const KeysAndValues& memory,
+                                  const AttentionOptions& options = {}) const;
+  /// The projections of a memory (batch, time, width).
+  [[nodiscard]] KeysAndValues keys_and_values(const Tensor& memory) const;
+
   /// The probabilities of each head, (batch, heads, queries, keys), for drawing them.
   [[nodiscard]] Tensor probabilities(const Tensor& query, const Tensor& key,
                                      const AttentionOptions& options = {}) const;
@@ -46,6 +65,13 @@ class NARAE_API MultiHeadAttention : public Module {
   [[nodiscard]] Tensor projected(const Tensor& x, Part part) const;
   [[nodiscard]] Tensor split_heads(const Tensor& y, Part part) const;
   void require_input(const Tensor& x, Part part) const;
+  [[nodiscard]] KeysAndValues project_memory(const Tensor& key, const Tensor& value) const;
+  [[nodiscard]] Tensor attend_to_itself(const Tensor& x, const Attend& attend) const;
+  [[nodiscard]] Tensor attend_to(const Tensor& query, const KeysAndValues& memory,
+                                 const AttentionOptions& options) const;
+  [[nodiscard]] Tensor joined(const Tensor& y) const;
+  // The dropout of the probabilities at this time; refuses one from outside.
+  [[nodiscard]] double dropout_with(const AttentionOptions& options) const;
   [[nodiscard]] Tensor run(const Tensor& query, const Tensor& key, const Tensor& value,
                            const AttentionOptions& options) const;
 

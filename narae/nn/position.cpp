@@ -12,10 +12,6 @@
 namespace narae::nn {
 namespace {
 
-Tensor counted(std::int64_t count) {
-  return arange(0, static_cast<double>(count), 1, DType::i64);
-}
-
 void require_sequence(const std::string& kind, const Tensor& x) {
   if (x.defined() && x.rank() == 3) return;
   throw Error(kind + ": x has shape " + (x.defined() ? to_string(x.shape()) : "(undefined)") +
@@ -23,6 +19,10 @@ void require_sequence(const std::string& kind, const Tensor& x) {
 }
 
 }  // namespace
+
+Tensor first_positions(std::int64_t steps) {
+  return arange(0, static_cast<double>(steps), 1, DType::i64);
+}
 
 Tensor sinusoidal_positions(const Tensor& positions, std::int64_t width, DType dtype) {
   if (width < 2 || width % 2 != 0) {
@@ -34,7 +34,7 @@ Tensor sinusoidal_positions(const Tensor& positions, std::int64_t width, DType d
 
 Tensor SinusoidalPosition::forward(const Tensor& x) const {
   require_sequence(kind(), x);
-  return x + sinusoidal_positions(counted(x.size(1)), x.size(2), x.dtype());
+  return x + sinusoidal_positions(first_positions(x.size(1)), x.size(2), x.dtype());
 }
 
 Tensor SinusoidalPosition::operator()(const Tensor& x, const Tensor& positions) const {
@@ -87,15 +87,15 @@ RelativePositionBias::RelativePositionBias(std::int64_t heads, const RelativePos
     : Module("RelativePositionBias", std::to_string(heads) + " heads, " + std::to_string(options.buckets) + " buckets"),
       options_(options) {
   if (heads < 1) throw Error(kind() + ": " + details() + ": at least one head is needed");
-  (void)relative_position_buckets(counted(1), options);  // throws for options that make no buckets
+  (void)relative_position_buckets(first_positions(1), options);  // throws for options that make no buckets
   weight_ = register_parameter("weight", init::draw_normal(options.dtype, {options.buckets, heads}, 0, 1));
 }
 
 Tensor RelativePositionBias::operator()(std::int64_t queries, std::int64_t keys, const Tensor& first) const {
   const auto inside = scope();
-  Tensor at = reshape(counted(queries), {1, queries, 1});
+  Tensor at = reshape(first_positions(queries), {1, queries, 1});
   if (first.defined()) at = at + reshape(first, {first.size(0), 1, 1});
-  const Tensor distances = reshape(counted(keys), {1, 1, keys}) - at;
+  const Tensor distances = reshape(first_positions(keys), {1, 1, keys}) - at;
   return transpose(embedding(weight_, relative_position_buckets(distances, options_)), {0, 3, 1, 2});
 }
 

@@ -6,6 +6,9 @@
 
 namespace narae::nn {
 
+/// 0, 1, ..., steps - 1: i64 (steps).
+[[nodiscard]] NARAE_API Tensor first_positions(std::int64_t steps);
+
 /// What is added to tokens to say where they stand (Vaswani et al. 2017): for positions of any shape (i64), (...,
 /// width) with sin(position / 10000^(2 k / width)) at 2 k and the cosine at 2 k + 1. Throws Error for an odd width.
 [[nodiscard]] NARAE_API Tensor sinusoidal_positions(const Tensor& positions, std::int64_t width,

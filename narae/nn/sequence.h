@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <vector>
 
 #include "narae/nn/module.h"
@@ -11,6 +12,8 @@ struct SequenceInput {
   Tensor x;                        ///< tokens i64 (batch, steps) or numbers (batch, steps, features)
   Tensor lengths = {};             ///< i64 (batch): where each sequence ends; undefined: none is padded
   std::vector<Tensor> state = {};  ///< what an earlier piece of the same sequences ended with; empty: they begin here
+  /// Of an EncoderDecoder: tokens i64 (batch, answer steps), at each position the one before the token that is asked for.
+  Tensor target = {};
 };
 
 /// What it says.
@@ -45,6 +48,20 @@ class NARAE_API SequenceModule : public Module {
   }
   using Module::operator();
   [[nodiscard]] Tensor forward(const Tensor& x) const override { return run({.x = x}).logits; }
+};
+
+/// A network that turns sequences into others, whose steps do not belong to each other (Sutskever et al. 2014). In
+/// training it is told what stands before each token of the answer (SequenceInput::target: teacher forcing) and returns
+/// logits (batch, answer steps, vocabulary).
+class NARAE_API EncoderDecoder : public SequenceModule {
+ public:
+  using SequenceModule::SequenceModule;
+
+  /// A language model of the answers to these sources, each of which is to begin with the token that begins texts: one
+  /// sequence of it a source. `source` i64 (batch, steps), `lengths` i64 (batch) or undefined. The sources are read at
+  /// once, without a gradient; the network is to be in evaluation mode.
+  [[nodiscard]] virtual std::unique_ptr<SequenceModule> decoder_for(const Tensor& source,
+                                                                    const Tensor& lengths) const = 0;
 };
 
 /// True where a position lies within its sequence: (batch, steps) for lengths i64 (batch).

@@ -84,17 +84,37 @@ TransformerDecoderLayer::TransformerDecoderLayer(std::int64_t width, std::int64_
       norm3_(register_module("norm3", norm_of(width, options))),
       dropout_(register_module("dropout", Dropout(options.dropout))) {}
 
-Tensor TransformerDecoderLayer::operator()(const Tensor& x, const Tensor& memory, const AttentionOptions& self,
-                                           const AttentionOptions& cross) const {
-  const auto inside = scope();
-  const Tensor y = beside_shortcut(x, norm1_, options_.norm_first,
-                                   [&](const Tensor& z) { return dropout_(self_attn_(z, z, z, self)); });
-  const Tensor w = beside_shortcut(y, norm2_, options_.norm_first, [&](const Tensor& z) {
-    return dropout_(multihead_attn_(z, memory, memory, cross));
-  });
+// The three branches; `self` and `cross` are the first two.
+template <class Self, class Cross>
+Tensor TransformerDecoderLayer::run(const Tensor& x, const Self& self, const Cross& cross) const {
+  const Tensor y =
+      beside_shortcut(x, norm1_, options_.norm_first, [&](const Tensor& z) { return dropout_(self(z)); });
+  const Tensor w =
+      beside_shortcut(y, norm2_, options_.norm_first, [&](const Tensor& z) { return dropout_(cross(z)); });
   return beside_shortcut(w, norm3_, options_.norm_first, [&](const Tensor& z) {
     return dropout_(linear2_(dropout_(activated(linear1_(z), options_.activation))));
   });
+}
+
+Tensor TransformerDecoderLayer::operator()(const Tensor& x, const Tensor& memory, const AttentionOptions& self,
+                                           const AttentionOptions& cross) const {
+  const auto inside = scope();
+  return run(
+      x, [&](const Tensor& z) { return self_attn_(z, z, z, self); },
+      [&](const Tensor& z) { return multihead_attn_(z, memory, memory, cross); });
+}
+
+Tensor TransformerDecoderLayer::operator()(const Tensor& x, const Attend& self, const KeysAndValues& memory,
+                                           const AttentionOptions& cross) const {
+  const auto inside = scope();
+  return run(
+      x, [&](const Tensor& z) { return self_attn_(z, self); },
+      [&](const Tensor& z) { return multihead_attn_(z, memory, cross); });
+}
+
+KeysAndValues TransformerDecoderLayer::project(const Tensor& memory) const {
+  const auto inside = scope();
+  return multihead_attn_.keys_and_values(memory);
 }
 
 SwiGLU::SwiGLU(std::int64_t width, std::int64_t hidden, const SwiGLUOptions& options)

@@ -53,10 +53,19 @@ class NARAE_API TransformerDecoderLayer : public Module {
   [[nodiscard]] Tensor operator()(const Tensor& x, const Tensor& memory,
                                   const AttentionOptions& self = {.causal = true},
                                   const AttentionOptions& cross = {}) const;
+  /// The same with a memory that was projected before (`project`), and attention of x to itself as `self` says: with the
+  /// keys and values of earlier calls, for example.
+  [[nodiscard]] Tensor operator()(const Tensor& x, const Attend& self, const KeysAndValues& memory,
+                                  const AttentionOptions& cross = {}) const;
+  /// Keys and values of a memory (batch, time of the encoder, width).
+  [[nodiscard]] KeysAndValues project(const Tensor& memory) const;
   [[nodiscard]] const MultiHeadAttention& self_attention() const { return self_attn_; }
   [[nodiscard]] const MultiHeadAttention& cross_attention() const { return multihead_attn_; }
 
  private:
+  template <class Self, class Cross>
+  [[nodiscard]] Tensor run(const Tensor& x, const Self& self, const Cross& cross) const;
+
   TransformerLayerOptions options_;
   MultiHeadAttention self_attn_;
   MultiHeadAttention multihead_attn_;

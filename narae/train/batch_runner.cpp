@@ -21,6 +21,7 @@ std::vector<nn::TrainingOutput> BatchRunner::answers(const Batch& batch) {
   nn::SequenceInput input{.x = batch.image, .lengths = {}, .state = std::move(state_)};
   state_.clear();
   if (padded) input.lengths = batch.lengths;
+  if (batch.target.shape.count() > 0) input.target = batch.target;
   nn::SequenceOutput output = (*sequences_)(input);
   // Sentences stand each for itself; a running text goes on.
   if (carries_ && !padded) {

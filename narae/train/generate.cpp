@@ -39,7 +39,7 @@ const nn::SequenceModule& language_model_of(const TrainedModel& model) {
   if (network != nullptr && !model.tokenizer && model.config.model.vocabulary > 0) {
     throw Error("the network came without a tokenizer: its texts can't be read");
   }
-  if (network == nullptr || !answers_tokens) {
+  if (network == nullptr || !answers_tokens || dynamic_cast<const nn::EncoderDecoder*>(network) != nullptr) {
     throw Error("the network '" + model.config.model.name + "' is no language model: it can't go on with a text");
   }
   return *network;

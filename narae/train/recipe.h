@@ -45,8 +45,12 @@ struct DataRecipe {
   bool line_ends = true;            ///< of a language model's words: the end of a line is one, too
   double test_fraction = 0.1;       ///< of texts without a test part
 
+  // Of pairs of texts.
+  std::string source = {};  ///< the side that is read; empty: see PairSetOptions
+  /// The side that it is turned into; of series the column to forecast, empty: the last one.
+  std::string target = {};
+
   // Of series.
-  std::string target = {};   ///< the column to forecast; empty: the last one
   std::int64_t window = 24;  ///< rows that are seen
   std::int64_t horizon = 1;  ///< rows that are forecast
   std::int64_t season = 0;   ///< rows of a season, for the forecast to compare with; 0: none

@@ -63,7 +63,7 @@ std::vector<RecipeRow> data_rows() {
            .doc = "a damaged picture in a folder or a text longer than data.max_length is an error; otherwise it is "
                   "left out or "
                   "cut, and counted",
-           .tasks = {"classify", "classify_text", "tag"}},
+           .tasks = {"classify", "classify_text", "translate", "tag"}},
           {.key = "data.max_pixels",
            .field = [](Recipe& r) -> RecipeField { return &r.data.max_pixels; },
            .range = {.low = 1, .high = 1e9},

@@ -3,8 +3,8 @@
 namespace narae::detail {
 
 std::vector<RecipeRow> sequence_rows() {
-  const std::vector<std::string_view> texts = {"classify_text", "language_model", "tag"};
-  const std::vector<std::string_view> cut_texts = {"classify_text", "language_model"};
+  const std::vector<std::string_view> texts = {"classify_text", "language_model", "translate", "tag"};
+  const std::vector<std::string_view> cut_texts = {"classify_text", "language_model", "translate"};
   const std::vector<std::string_view> language = {"language_model"};
   const std::vector<std::string_view> series = {"forecast"};
   constexpr NumberRange extent{.low = 1, .high = 1 << 20};
@@ -55,11 +55,17 @@ std::vector<RecipeRow> sequence_rows() {
        .range = {.low = 0, .high = 1, .without_high = true},
        .doc = "share that is held out for the test where the data have no test part of their own: texts at random, "
               "the end of a running text or a series",
-       .tasks = {"classify_text", "language_model", "tag", "forecast"}},
+       .tasks = {"classify_text", "language_model", "translate", "tag", "forecast"}},
+      {.key = "data.source",
+       .field = [](Recipe& r) -> RecipeField { return &r.data.source; },
+       .doc = "of pairs of texts, the side that is read: a language as files end in it (en), a column's name or number; "
+              "empty: en where there is such a side, else the first",
+       .tasks = {"translate"}},
       {.key = "data.target",
        .field = [](Recipe& r) -> RecipeField { return &r.data.target; },
-       .doc = "the column that is forecast, by name or number; empty: the last one",
-       .tasks = series},
+       .doc = "the column that is forecast, by name or number; empty: the last one; of pairs of texts, the side that "
+              "the other is turned into; empty: the first of the others",
+       .tasks = {"translate", "forecast"}},
       {.key = "data.window",
        .field = [](Recipe& r) -> RecipeField { return &r.data.window; },
        .range = extent,

@@ -13,6 +13,20 @@
 #include "narae/data/sequences.h"
 #include "narae/data/text_sets.h"
 
+namespace narae {
+namespace {
+
+PairSetOptions pair_set_options(const DataRecipe& recipe) {
+  return {.source = recipe.source,
+          .target = recipe.target,
+          .validation_fraction = recipe.val_fraction,
+          .test_fraction = recipe.test_fraction,
+          .seed = static_cast<std::uint64_t>(recipe.split_seed)};
+}
+
+}  // namespace
+}  // namespace narae
+
 namespace narae::detail {
 namespace {
 
@@ -194,7 +208,20 @@ TaskData open_sentences(const Recipe& recipe, const text::Tokenizer* known) {
   });
 }
 
+TaskData open_text_pairs(const Recipe& recipe, const text::Tokenizer* known) {
+  const PairSplits pairs = open_pairs(recipe.data.name, pair_set_options(recipe.data));
+  const auto learn = [&] {
+    text::VocabularyOptions options = vocabulary_options(recipe.data);
+    options.specials = {text::Special::padding, text::Special::unknown, text::Special::begin, text::Special::end};
+    return training_tokenizer(pairs, rule_of(recipe.data, pairs.usual), options);
+  };
+  return all_parts(tokenizer_for(recipe.data, known, learn), [&](Split split, const text::Tokenizer& tokenizer) {
+    return encoded_pairs(pairs, split, tokenizer, encode_options(recipe.data));
+  });
+}
+
 TaskData open_task_text(const Recipe& recipe, const text::Tokenizer* tokenizer) {
+  if (recipe.task == "translate") return open_text_pairs(recipe, tokenizer);
   if (recipe.task == "classify_text") return open_labelled_texts(recipe, tokenizer);
   if (recipe.task == "tag") return open_tagged_sentences(recipe, tokenizer);
   if (data_kind(recipe.data.name) == DataKind::texts) return open_sentences(recipe, tokenizer);
@@ -231,6 +258,15 @@ TaskData open_series_data(const Recipe& recipe) {
 }  // namespace narae::detail
 
 namespace narae {
+
+TextPairs open_pair_texts(const Recipe& recipe, Split split) {
+  if (recipe.task != "translate") throw UsageError("the task " + recipe.task + " has no pairs of texts");
+  TextPairs part = open_pairs(recipe.data.name, pair_set_options(recipe.data)).part(split);
+  if (part.size() == 0) {
+    throw Error("dataset '" + recipe.data.name + "' has no samples of the part '" + std::string(name_of(split)) + "'");
+  }
+  return part;
+}
 
 ForecastWindows open_windows(const Recipe& recipe) {
   if (recipe.task != "forecast") throw UsageError("the task " + recipe.task + " has no series to forecast");

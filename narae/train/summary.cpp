@@ -81,6 +81,11 @@ std::int64_t multiply_adds_of(const Node* node) {
     const auto a = attributes_as<MatmulAttributes>(node->attributes());
     return node->shape.count() * node->inputs()[0]->shape[a.transpose_a != 0 ? -2 : -1];
   }
+  if (node->op->name == "attention") {  // the scores, and the weighted values
+    const Shape& query = node->inputs()[0]->shape;
+    const Shape& value = node->inputs()[2]->shape;
+    return query[0] * query[1] * query[2] * value[1] * (query[3] + value[3]);
+  }
   if (is_linear(node)) return node->shape.count() * node->inputs()[1]->shape[1];
   if (is_convolution(node)) {
     const Shape& w = node->inputs()[1]->shape;

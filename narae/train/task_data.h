@@ -8,6 +8,7 @@
 #include "narae/data/dataset.h"
 #include "narae/data/loader.h"
 #include "narae/data/series.h"
+#include "narae/data/text_pairs.h"
 #include "narae/models/config.h"
 #include "narae/models/registry.h"
 #include "narae/text/tokenizer.h"
@@ -36,6 +37,10 @@ struct TaskData {
 /// the run's tokenizer. Throws Error for a split that there is none of.
 [[nodiscard]] NARAE_API Dataset open_split(const Recipe& recipe, Split split, const Shape& input,
                                            const text::Tokenizer* tokenizer = nullptr);
+
+/// The pairs of texts of one split, as they are written. Throws UsageError for a task other than `translate`, and Error
+/// for a split that there is none of.
+[[nodiscard]] NARAE_API TextPairs open_pair_texts(const Recipe& recipe, Split split);
 
 /// The recipe's series in windows. Throws UsageError for a task other than `forecast`.
 [[nodiscard]] NARAE_API ForecastWindows open_windows(const Recipe& recipe);

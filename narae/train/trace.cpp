@@ -58,6 +58,7 @@ void trace_step(const Recipe& recipe, const nn::Module& network, const Dataset& 
   if (const auto* sequences = dynamic_cast<const nn::SequenceModule*>(&network)) {
     nn::SequenceInput sequence{.x = x};
     if (dataset.lengths) sequence.lengths = placeholder(DType::i64, {samples});
+    if (dataset.label_lengths) sequence.target = labels;
     outputs = {{.logits = (*sequences)(sequence).logits}};
   } else {
     outputs = network.training_outputs(x);

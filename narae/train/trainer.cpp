@@ -25,6 +25,7 @@
 #include "narae/train/task_data.h"
 #include "narae/train/trace.h"
 #include "narae/train/trained_model.h"
+#include "narae/train/translation.h"
 #include "narae/train/weights.h"
 
 namespace narae {
@@ -33,6 +34,7 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
+constexpr std::size_t most_translations = 2000;  // that are made at the end of a run
 constexpr std::string_view steps_header = "step,epoch,loss,lr,grad_norm\n";
 
 std::string results_header(const Task& task, std::int64_t classes) {
@@ -351,15 +353,31 @@ class Trainer {
       if (data_.judged_split == Split::validation) result.test = tested.scores;
       if (data_.windows) report_forecast(tested.numbers);
     }
-    write_file(folder_.file("summary.txt"), run_summary(recipe_, config_, model, result) + forecast_text_);
+    if (const auto* network = dynamic_cast<const nn::EncoderDecoder*>(&model)) report_translations(*network);
+    write_file(folder_.file("summary.txt"), run_summary(recipe_, config_, model, result) + report_text_);
     log(headline(result));
     return result;
   }
 
+  // Of the test part, or of what epochs were judged by.
+  void report_translations(const nn::EncoderDecoder& network) {
+    const Split split = data_.test.size() > 0 ? Split::test : data_.judged_split;
+    TextPairs pairs = open_pair_texts(recipe_, split);
+    const auto count = std::min<std::size_t>(most_translations, pairs.sources.size());
+    pairs.sources.resize(count);
+    pairs.targets.resize(count);
+    network.eval();
+    const std::vector<std::string> answers = translate(network, *data_.tokenizer, pairs.sources);
+    write_translations(folder_.file("translations.tsv"), pairs.sources, pairs.targets, answers);
+    const std::string report = to_text(translation_report(answers, pairs.targets));
+    report_text_ = fmt::format("\n{} samples, greedy: {}\n", name_of(split), report);
+    say(fmt::format("{} samples, greedy: {} (translations.tsv)", name_of(split), report));
+  }
+
   void report_forecast(std::span<const float> forecasts) {
-    forecast_text_ = "\n" + to_text(forecast_report(*data_.windows, Split::test, forecasts, recipe_.data.season));
+    report_text_ = "\n" + to_text(forecast_report(*data_.windows, Split::test, forecasts, recipe_.data.season));
     draw_forecast(folder_.path(), title(), *data_.windows, Split::test, forecasts);
-    say("forecasts of the test rows, in their units:" + forecast_text_.substr(0, forecast_text_.size() - 1));
+    say("forecasts of the test rows, in their units:" + report_text_.substr(0, report_text_.size() - 1));
   }
 
   [[nodiscard]] bool interrupted() const { return options_.interrupted && options_.interrupted(); }
@@ -396,7 +414,7 @@ class Trainer {
   std::optional<AppendFile> steps_;
   std::optional<AppendFile> log_;
   TrainState state_;
-  std::string forecast_text_;      ///< errors beside those of simple forecasts
+  std::string report_text_;        ///< of forecasts and translations, for summary.txt
   std::set<std::string> skipped_;  ///< files that were reported
   Clock::time_point begun_ = Clock::now();
 };
