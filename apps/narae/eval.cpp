@@ -115,8 +115,7 @@ Dataset split_of(const Judged& judged, Split split) {
 // Every text of the part is answered; --save keeps the answers beside what was to be said.
 TranslationReport judge_translations(const Judged& judged, Split split, const Arguments& arguments) {
   const TextPairs pairs = open_pair_texts(judged.recipe, split);
-  const auto answers =
-      translate(translator_of(judged.model), *judged.model.tokenizer, pairs.sources, arguments.search);
+  const auto answers = translate(translator_of(judged.model), *judged.model.tokenizer, pairs.sources, arguments.search);
   if (!arguments.save.empty()) write_translations(arguments.save, pairs.sources, pairs.targets, answers);
   return translation_report(answers, pairs.targets);
 }
@@ -359,7 +358,8 @@ void add_eval(CLI::App& app) {
   add_threads_flag(*command);
   add_json_flag(*command, arguments->json);
   command->callback([arguments, search] {
-    arguments->searches = std::any_of(search.begin(), search.end(), [](const auto* option) { return !option->empty(); });
+    arguments->searches =
+        std::any_of(search.begin(), search.end(), [](const auto* option) { return !option->empty(); });
     run_eval(*arguments);
   });
 }

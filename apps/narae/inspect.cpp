@@ -29,6 +29,7 @@ void add_inspect(CLI::App& app) {
   add_inspect_filters(*command);
   add_inspect_bptt(*command);
   add_inspect_gradients(*command);
+  add_inspect_attention(*command);
 }
 
 }  // namespace narae::cli

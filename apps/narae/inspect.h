@@ -13,6 +13,7 @@ namespace narae::cli {
 void add_inspect_filters(CLI::App& inspect);
 void add_inspect_bptt(CLI::App& inspect);
 void add_inspect_gradients(CLI::App& inspect);
+void add_inspect_attention(CLI::App& inspect);
 
 /// Where an inspection leaves its picture and the numbers behind it.
 struct InspectionFiles {

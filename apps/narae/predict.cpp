@@ -181,8 +181,7 @@ void run_translations(const Arguments& arguments, const TrainedModel& model) {
   for (const std::string& input : arguments.inputs) {
     for (std::string& text : texts_of(input)) texts.push_back(std::move(text));
   }
-  const std::vector<std::string> answers =
-      translate(translator_of(model), *model.tokenizer, texts, arguments.search);
+  const std::vector<std::string> answers = translate(translator_of(model), *model.tokenizer, texts, arguments.search);
   Json json = Json::array();
   std::string lines;
   for (std::size_t i = 0; i < texts.size(); ++i) {
@@ -244,7 +243,8 @@ void add_predict(CLI::App& app) {
       ->add_option(
           "input", arguments->inputs,
           "PNG or JPEG pictures (brought to the network's size as for evaluation), or points: 0.5,1.2 or files "
-          "with a point a line, or texts: 'so good' or files with a text a line (translators answer with a line each); - "
+          "with a point a line, or texts: 'so good' or files with a text a line (translators answer with a line each); "
+          "- "
           "reads standard input")
       ->type_name("INPUT ...")
       ->required();
@@ -255,7 +255,8 @@ void add_predict(CLI::App& app) {
   command->footer("A point that begins with a minus sign comes after --: narae predict RUN -- -0.5,1.2");
   const auto search = add_search_flags(*command, arguments->search);
   command->callback([arguments, search] {
-    arguments->searches = std::any_of(search.begin(), search.end(), [](const auto* option) { return !option->empty(); });
+    arguments->searches =
+        std::any_of(search.begin(), search.end(), [](const auto* option) { return !option->empty(); });
     run_predict(*arguments);
   });
 }

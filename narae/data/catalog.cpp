@@ -65,7 +65,8 @@ constexpr std::array formats{FolderFormat{"a folder of IDX files", holds_idx, re
 
 std::string layouts() {
   return "a folder with " + idx_layout() + "; or with " + cifar_layout() + "; or with " + image_folder_layout() +
-         "; texts are " + text_set_layout() + ", pairs of texts are " + pair_set_layout() + ", a language is .txt files, a series is a CSV file";
+         "; texts are " + text_set_layout() + ", pairs of texts are " + pair_set_layout() +
+         ", a language is .txt files, a series is a CSV file";
 }
 
 // Where bare names are looked for, in this order.

@@ -167,6 +167,7 @@ class BatchMaker {
     Batch batch{.image = Array::empty(numbers_ ? DType::i64 : DType::f32, batched(n, image_shape)),
                 .label = Array::empty(is_floating(label().dtype) ? DType::f32 : DType::i64, batched(n, label_shape))};
     if (dataset_.lengths) batch.lengths = Array::empty(DType::i64, {n});
+    batch.goes_on = dataset_.streams > 0;
     if (dataset_.label_lengths) batch.target = Array::empty(DType::i64, batch.label.shape);
     return batch;
   }

@@ -38,8 +38,8 @@ inline constexpr std::int64_t no_label = -1;
 /// `positions` is the longest length rounded up by `bucket_length`; behind its end a sequence is filled with 0. So is
 /// label when it has a value for each position, filled with `no_label` (0 when floating). Otherwise lengths is empty.
 ///
-/// Sequences whose labels are sequences of their own (datasets with `label_lengths`): label is cut and filled by its own
-/// lengths, and target, of its shape, holds what is known at each of its positions: the token before it,
+/// Sequences whose labels are sequences of their own (datasets with `label_lengths`): label is cut and filled by its
+/// own lengths, and target, of its shape, holds what is known at each of its positions: the token before it,
 /// `Dataset::begin_token` at the first, 0 behind the end. Otherwise target is empty.
 ///
 /// Unpacks into the two that all tasks have: `auto [image, label] = batch`.
@@ -48,6 +48,7 @@ struct Batch {
   Array label;
   Array lengths{DType::i64, {0}, {}};
   Array target{DType::i64, {0}, {}};
+  bool goes_on = false;  ///< each row goes on where the same row of the batch before ended (Dataset::streams)
 
   template <std::size_t i>
   [[nodiscard]] Array& get() & {

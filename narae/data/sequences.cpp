@@ -120,11 +120,35 @@ void check(const EncodeOptions& options) {
   }
 }
 
+void require_different(const std::string& name, const text::TokenIds& tokens) {
+  if (std::any_of(tokens.begin(), tokens.end(), [&](std::int32_t id) { return id != tokens[0]; })) return;
+  throw Error("dataset " + name + ": the text is one token over and over; there is nothing to learn");
+}
+
 std::string name_of_text(const std::string& set, Split split, std::size_t i) {
   return "dataset " + set + ": " + std::string(name_of(split)) + " text " + std::to_string(i);
 }
 
 }  // namespace
+
+Dataset single_windows(std::string name, text::TokenIds tokens, std::int64_t steps, std::int64_t stride) {
+  if (steps < 1 || stride < 1) {
+    throw Error("windows: " + std::to_string(steps) + " tokens every " + std::to_string(stride) + "; at least 1 each");
+  }
+  const std::int64_t last = std::ssize(tokens) - 1 - steps;  // the last place where a window can begin
+  if (last < 0) {
+    throw Error("dataset " + name + ": a text of " + std::to_string(tokens.size()) +
+                " tokens is too short for a window of " + std::to_string(steps) + " and the token behind it");
+  }
+  require_different(name, tokens);
+  const auto text = std::make_shared<const text::TokenIds>(std::move(tokens));
+  return generated(std::move(name), {{"image", DType::i64, {steps}}, {"label", DType::i64, {steps}}},
+                   (last + stride - 1) / stride + 1, [text, steps, stride, last](std::int64_t i, auto out) {
+                     const auto begin = text->begin() + std::min(i * stride, last);
+                     std::copy_n(begin, steps, out[0].template values<std::int64_t>().begin());
+                     std::copy_n(begin + 1, steps, out[1].template values<std::int64_t>().begin());
+                   });
+}
 
 Dataset language_windows(std::string name, text::TokenIds tokens, std::int64_t batch, std::int64_t steps) {
   if (batch < 1 || steps < 1) {
@@ -136,9 +160,7 @@ Dataset language_windows(std::string name, text::TokenIds tokens, std::int64_t b
     throw Error("dataset " + name + ": a text of " + std::to_string(n) + " tokens is too short for " +
                 std::to_string(batch) + " streams of two; a smaller batch or a longer text is wanted");
   }
-  if (std::all_of(tokens.begin(), tokens.end(), [&](std::int32_t id) { return id == tokens[0]; })) {
-    throw Error("dataset " + name + ": the text is one token over and over; there is nothing to learn");
-  }
+  require_different(name, tokens);
   const auto streams = std::make_shared<const Streams>(Streams{std::move(tokens), batch});
   const std::int64_t windows = (streams->begin(1) - 1 + steps - 1) / steps;  // of the longest stream
   return generated(std::move(name), {{"image", DType::i64, {steps}}, {"label", DType::i64, {steps}}}, windows * batch,
@@ -207,12 +229,12 @@ EncodedTexts encoded_pairs(const PairSplits& splits, Split split, const text::To
   };
   const auto sources = std::make_shared<const Ragged>(encode(part.sources, "source"));
   const auto targets = std::make_shared<const Ragged>(encode(part.targets, "target"));
-  result.data = generated(splits.name,
-                          {{"image", DType::i64, {sources->longest()}}, {"label", DType::i64, {targets->longest()}}},
-                          sources->size(), [sources, targets](std::int64_t i, std::span<const Slot> out) {
-                            sources->write_tokens(i, out[0], 0);
-                            targets->write_tokens(i, out[1], no_label);
-                          });
+  result.data =
+      generated(splits.name, {{"image", DType::i64, {sources->longest()}}, {"label", DType::i64, {targets->longest()}}},
+                sources->size(), [sources, targets](std::int64_t i, std::span<const Slot> out) {
+                  sources->write_tokens(i, out[0], 0);
+                  targets->write_tokens(i, out[1], no_label);
+                });
   result.data.lengths = sources->lengths();
   result.data.label_lengths = targets->lengths();
   result.data.begin_token = *begin;

@@ -26,6 +26,13 @@ namespace narae {
 [[nodiscard]] NARAE_API Dataset language_windows(std::string name, text::TokenIds tokens, std::int64_t batch,
                                                  std::int64_t steps);
 
+/// The windows of `steps` tokens that begin every `stride` tokens of a text, and one that ends with it, with the fields
+/// of language_windows: each stands by itself, to be read in any order. Overlapping ones show a network that carries no
+/// state every token at several places. Throws Error for a text without a whole window, or only one different token,
+/// and for options below 1.
+[[nodiscard]] NARAE_API Dataset single_windows(std::string name, text::TokenIds tokens, std::int64_t steps,
+                                               std::int64_t stride);
+
 struct EncodeOptions {
   std::int64_t max_length = 0;  ///< tokens; longer texts are cut at their end; 0: no limit
   bool strict = false;          ///< a longer text is an Error instead

@@ -132,16 +132,19 @@ constexpr std::array sets{
              open_rule<PairRule::copy, 12>},
     SynthSet{"synth:reverse", "up to 12 letters (length=N) and the same backwards", 20000, 1000, "train test length",
              open_rule<PairRule::reverse, 12>},
-    SynthSet{"synth:sort", "up to 12 letters (length=N) and the same by the alphabet", 20000, 1000,
-             "train test length", open_rule<PairRule::sort, 12>},
-    SynthSet{"synth:add", "sums of numbers of up to 3 digits (length=N), 27+5 and 32", 50000, 1000,
-             "train test length", open_rule<PairRule::add, 3>},
+    SynthSet{"synth:sort", "up to 12 letters (length=N) and the same by the alphabet", 20000, 1000, "train test length",
+             open_rule<PairRule::sort, 12>},
+    SynthSet{"synth:add", "sums of numbers of up to 3 digits (length=N), 27+5 and 32", 50000, 1000, "train test length",
+             open_rule<PairRule::add, 3>},
     SynthSet{"synth:numbers", "numbers of up to 6 digits (length=N) in English words and in Korean", 20000, 1000,
              "train test length", open_named_numbers}};
 
 std::string_view in_words(DataKind kind) {
-  constexpr std::string_view words[] = {"arrays of one shape, as pictures", "a text", "texts with a class each",
-                                        "sentences with a tag for each word", "numbers over time",
+  constexpr std::string_view words[] = {"arrays of one shape, as pictures",
+                                        "a text",
+                                        "texts with a class each",
+                                        "sentences with a tag for each word",
+                                        "numbers over time",
                                         "texts in pairs"};
   return words[static_cast<std::size_t>(kind)];
 }

@@ -13,9 +13,9 @@ namespace {
 using std::string;
 using Words = std::string_view;
 
-constexpr std::array<Words, 20> small{"zero",    "one",     "two",       "three",    "four",     "five",   "six",
-                                      "seven",   "eight",   "nine",      "ten",      "eleven",   "twelve", "thirteen",
-                                      "fourteen", "fifteen", "sixteen",  "seventeen", "eighteen", "nineteen"};
+constexpr std::array<Words, 20> small{"zero",     "one",     "two",     "three",     "four",     "five",    "six",
+                                      "seven",    "eight",   "nine",    "ten",       "eleven",   "twelve",  "thirteen",
+                                      "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"};
 constexpr std::array<Words, 10> tens{"",      "",      "twenty",  "thirty", "forty",
                                      "fifty", "sixty", "seventy", "eighty", "ninety"};
 
@@ -34,7 +34,8 @@ string english_below_thousand(std::uint64_t n) {
 string english(std::uint64_t n) {
   if (n == 0) return string(small[0]);
   string text;
-  for (const auto& [unit, name] : {std::pair<std::uint64_t, Words>{1'000'000, " million"}, {1'000, " thousand"}, {1, ""}}) {
+  for (const auto& [unit, name] :
+       {std::pair<std::uint64_t, Words>{1'000'000, " million"}, {1'000, " thousand"}, {1, ""}}) {
     const std::uint64_t count = n / unit % 1000;
     if (count == 0) continue;
     text += (text.empty() ? "" : " ") + english_below_thousand(count) + string(name);

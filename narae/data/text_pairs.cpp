@@ -56,8 +56,8 @@ std::pair<std::size_t, std::size_t> sides_of(const std::vector<std::string>& nam
   const auto find = [&](const std::string& side) {
     const auto found = std::find(names.begin(), names.end(), side);
     if (found != names.end()) return static_cast<std::size_t>(found - names.begin());
-    throw UsageError(fmt::format("pairs {}: there is no side '{}' (there are {}){}", what, side,
-                                 fmt::join(names, ", "), did_you_mean(side, names)));
+    throw UsageError(fmt::format("pairs {}: there is no side '{}' (there are {}){}", what, side, fmt::join(names, ", "),
+                                 did_you_mean(side, names)));
   };
   const auto english = std::find(names.begin(), names.end(), "en");
   std::size_t target = options.target.empty() ? names.size() : find(options.target);
@@ -174,7 +174,8 @@ bool begins_with_pairs(const fs::path& file) {
   const std::string beginning = text::read_beginning(file, 4096);
   if (*format == TableFormat::tsv) {
     std::set<std::ptrdiff_t> tabs;
-    for (const std::string_view line : text::lines_of(beginning)) tabs.insert(std::count(line.begin(), line.end(), '\t'));
+    for (const std::string_view line : text::lines_of(beginning))
+      tabs.insert(std::count(line.begin(), line.end(), '\t'));
     return tabs.size() == 1 && *tabs.begin() >= 1;
   }
   std::optional<Fields> first;

@@ -45,14 +45,15 @@ struct PairSetOptions {
 };
 
 /// Reads pairs of texts, plain or gzip:
-/// - a folder with files in parallel, line by line, named after a part and ending in a language: `train.en`, `train.de`,
+/// - a folder with files in parallel, line by line, named after a part and ending in a language: `train.en`,
+/// `train.de`,
 ///   `val.en`, `test_2016_flickr.en.gz`, ... (multi30k). Of several files for one part the first by name is taken;
 /// - one table: `.tsv` or `.txt` with tabs (Tatoeba's `kor.txt`: English, Korean, attribution), or `.csv` with a header
 ///   (`Q,A,label`; also source, target; question, answer; input, output). The same source several times stays together
 ///   in one part.
 /// Pairs with an empty side are left out. Throws Error naming the files when their numbers of lines differ, file and
-/// line for a row without two sides, and listing the sides for one that is not there; UsageError for shares out of range
-/// and for two equal sides.
+/// line for a row without two sides, and listing the sides for one that is not there; UsageError for shares out of
+/// range and for two equal sides.
 [[nodiscard]] NARAE_API PairSplits read_pair_set(const std::string& path, const PairSetOptions& options = {});
 
 /// Whether `read_pair_set` knows what lies there.

@@ -49,6 +49,24 @@ struct PictureSheetOptions {
 [[nodiscard]] NARAE_API Array picture_sheet(std::span<const LabelledPicture> pictures,
                                             const PictureSheetOptions& options = {});
 
+/// Numbers in [0, 1] as a table: rows from top to bottom.
+struct HeatMap {
+  std::string title;
+  Array values;                           ///< f32 (rows, columns)
+  std::vector<std::string> rows = {};     ///< a name each, or none
+  std::vector<std::string> columns = {};  ///< likewise
+};
+
+struct HeatMapsOptions {
+  std::string title = {};
+  std::string line = {};  ///< below the title
+  int columns = 0;        ///< maps side by side; 0 chooses about a square
+};
+
+/// Tables of numbers side by side, 0 white and 1 dark blue, with the names of their rows and columns. Returns u8 (3,
+/// height, width). Throws Error for no maps at all, values of another type or shape, and names that are not one each.
+[[nodiscard]] NARAE_API Array heat_maps(std::span<const HeatMap> maps, const HeatMapsOptions& options = {});
+
 /// A table of counts, i64 (classes, classes) with the true class as row and the predicted one as column, with accuracy
 /// and each class's recall. The diagonal is blue, errors orange: the deeper, the larger the share of the row (errors on
 /// a square root scale, so that few remain visible). Returns u8 (3, height, width). Throws Error for counts of another

@@ -74,30 +74,28 @@ std::shared_ptr<nn::Module> make_transformer(const ModelSpec& spec) {
 }
 
 std::vector<ModelOption> transformer_options() {
-  return {count("width", 512, 2, "numbers of a token between layers; even"),
-          count("layers", 6, 1, "of the encoder"),
-          count("decoder_layers", 0, 0, "of the decoder; 0: as many"),
-          count("heads", 8, 1, "of attention; they divide the width"),
-          count("hidden", 0, 0, "width of the feed-forward layers; 0: 4 widths"),
-          count("context", 1024, 1, "tokens that an answer may have"),
-          {.name = "dropout",
-           .initial = 0.1,
-           .choices = {},
-           .low = 0,
-           .high = 0.99,
-           .doc = "share dropped of embedded tokens, probabilities, hidden units and branches"},
-          {.name = "norm_first",
-           .initial = false,
-           .choices = {},
-           .doc = "layer norm before each branch (pre-norm) instead of behind its sum"},
-          {.name = "activation",
-           .initial = std::string("relu"),
-           .choices = {"relu", "gelu"},
-           .doc = "of the feed-forward layers"},
-          {.name = "tied",
-           .initial = true,
-           .choices = {},
-           .doc = "embeddings of both sides and the head have one weight"}};
+  return {
+      count("width", 512, 2, "numbers of a token between layers; even"),
+      count("layers", 6, 1, "of the encoder"),
+      count("decoder_layers", 0, 0, "of the decoder; 0: as many"),
+      count("heads", 8, 1, "of attention; they divide the width"),
+      count("hidden", 0, 0, "width of the feed-forward layers; 0: 4 widths"),
+      count("context", 1024, 1, "tokens that an answer may have"),
+      {.name = "dropout",
+       .initial = 0.1,
+       .choices = {},
+       .low = 0,
+       .high = 0.99,
+       .doc = "share dropped of embedded tokens, probabilities, hidden units and branches"},
+      {.name = "norm_first",
+       .initial = false,
+       .choices = {},
+       .doc = "layer norm before each branch (pre-norm) instead of behind its sum"},
+      {.name = "activation",
+       .initial = std::string("relu"),
+       .choices = {"relu", "gelu"},
+       .doc = "of the feed-forward layers"},
+      {.name = "tied", .initial = true, .choices = {}, .doc = "embeddings of both sides and the head have one weight"}};
 }
 
 }  // namespace

@@ -72,9 +72,9 @@ Tensor Transformer::Encoder::operator()(const Tensor& x, const Tensor& lengths) 
 
 Transformer::Decoder::Decoder(const TransformerOptions& options)
     : Module("TransformerDecoder"),
-      layers_(register_module(
-          "layers", nn::ModuleList<nn::TransformerDecoderLayer>(decoder_layers_of(options), options.width,
-                                                                options.heads, layer_options(options)))),
+      layers_(register_module("layers",
+                              nn::ModuleList<nn::TransformerDecoderLayer>(decoder_layers_of(options), options.width,
+                                                                          options.heads, layer_options(options)))),
       norm_(register_module("norm", nn::LayerNorm(options.width))) {}
 
 template <class Self, class Memory>
@@ -82,8 +82,7 @@ Tensor Transformer::Decoder::operator()(const Tensor& x, const Self& self, const
                                         const Tensor& lengths) const {
   const auto inside = scope();
   Tensor y = x;
-  layers_.for_each(
-      [&](const auto& layer, std::int64_t k) { y = layer(y, self(k), memory(k), {.lengths = lengths}); });
+  layers_.for_each([&](const auto& layer, std::int64_t k) { y = layer(y, self(k), memory(k), {.lengths = lengths}); });
   return norm_(y);
 }
 
@@ -163,8 +162,8 @@ nn::SequenceOutput Transformer::run(const nn::SequenceInput& input) const {
   return {.logits = generator_(y)};
 }
 
-// Behind the state of a Decoder come the lengths of the sources and, layer by layer, keys and values of what the encoder
-// made of them, which stay as they are.
+// Behind the state of a Decoder come the lengths of the sources and, layer by layer, keys and values of what the
+// encoder made of them, which stay as they are.
 class Transformer::Answer : public models::Decoder {
  public:
   Answer(const Transformer& model, const Tensor& source, const Tensor& lengths)
@@ -175,7 +174,8 @@ class Transformer::Answer : public models::Decoder {
         model_(model) {
     const NoGrad no_grad;
     const Tensor memory = model.encoded(source, lengths);
-    memory_.push_back(lengths.defined() ? lengths : full({source.size(0)}, static_cast<double>(source.size(1)), DType::i64));
+    memory_.push_back(lengths.defined() ? lengths
+                                        : full({source.size(0)}, static_cast<double>(source.size(1)), DType::i64));
     for (const nn::KeysAndValues& projected : model.transformer_.project(memory)) {
       memory_.insert(memory_.end(), {projected.keys, projected.values});
     }
@@ -187,8 +187,9 @@ class Transformer::Answer : public models::Decoder {
     nn::SequenceInput of_decoder = input;
     of_decoder.state.resize(own);
     const std::vector<Tensor> memory =
-        input.state.empty() ? memory_ : std::vector<Tensor>(input.state.begin() + static_cast<std::ptrdiff_t>(own),
-                                                            input.state.end());
+        input.state.empty()
+            ? memory_
+            : std::vector<Tensor>(input.state.begin() + static_cast<std::ptrdiff_t>(own), input.state.end());
     const DecoderCall call(of_decoder, options());
     const Tensor y = model_.transformer_.decode(
         model_.embedded(input.x, model_.target_embedding_, call.positions()),
@@ -216,8 +217,7 @@ class Transformer::Answer : public models::Decoder {
     auto [own, memory] = parts_of(state);
     return with_memory(Decoder::with_room(own, capacity), memory);
   }
-  [[nodiscard]] std::vector<Tensor> state_of_rows(const std::vector<Tensor>& state,
-                                                  const Tensor& rows) const override {
+  [[nodiscard]] std::vector<Tensor> state_of_rows(const std::vector<Tensor>& state, const Tensor& rows) const override {
     auto [own, memory] = parts_of(state);
     for (Tensor& part : memory) part = take(part, rows);
     return with_memory(Decoder::state_of_rows(own, rows), memory);

@@ -29,10 +29,10 @@ struct TransformerOptions {
 
 /// The transformer (Vaswani et al., "Attention is all you need", 2017): tokens, times sqrt(width), plus sinusoidal
 /// positions; encoder layers; decoder layers, causal, that also attend to the encoder's output; a last norm behind both
-/// (as torch.nn.Transformer has it), and a head without bias. Parameters: embedding.weight, or source_embedding.weight and
-/// target_embedding.weight when they are not tied; as torch.nn.Transformer's, transformer.encoder.layers.0.self_attn
-/// .in_proj_weight, ...; generator.weight. First values: embeddings normal with deviation
-/// width^-1/2, matrices Xavier uniform, biases 0.
+/// (as torch.nn.Transformer has it), and a head without bias. Parameters: embedding.weight, or source_embedding.weight
+/// and target_embedding.weight when they are not tied; as torch.nn.Transformer's,
+/// transformer.encoder.layers.0.self_attn .in_proj_weight, ...; generator.weight. First values: embeddings normal with
+/// deviation width^-1/2, matrices Xavier uniform, biases 0.
 class NARAE_API Transformer : public nn::EncoderDecoder {
  public:
   /// Throws UsageError for sizes that do not fit each other.

@@ -119,8 +119,7 @@ Tensor MultiHeadAttention::attend_to_itself(const Tensor& x, const Attend& atten
   require_input(x, queries);
   const Tensor y = linear(x, in_weight_, in_bias_);  // one product for all three
   const std::int64_t kv_width = kv_heads_ * (width_ / heads_);
-  return joined(attend(split_heads(narrow(y, 2, 0, width_), queries),
-                       split_heads(narrow(y, 2, width_, kv_width), keys),
+  return joined(attend(split_heads(narrow(y, 2, 0, width_), queries), split_heads(narrow(y, 2, width_, kv_width), keys),
                        split_heads(narrow(y, 2, width_ + kv_width, kv_width), values), dropout));
 }
 
@@ -138,9 +137,8 @@ Tensor MultiHeadAttention::run(const Tensor& query, const Tensor& key, const Ten
   }
   AttentionOptions all = options;
   all.dropout = dropout_with(options);
-  return attend_to_itself(query, [&](const Tensor& q, const Tensor& k, const Tensor& v, double) {
-    return attention(q, k, v, all);
-  });
+  return attend_to_itself(
+      query, [&](const Tensor& q, const Tensor& k, const Tensor& v, double) { return attention(q, k, v, all); });
 }
 
 Tensor MultiHeadAttention::operator()(const Tensor& x, const Attend& attend) const {

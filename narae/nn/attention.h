@@ -19,8 +19,7 @@ struct MultiHeadAttentionOptions {
 };
 
 /// What attention makes of queries, keys and values (batch, time, heads, size), with this dropout of the probabilities.
-using Attend =
-    std::function<Tensor(const Tensor& query, const Tensor& key, const Tensor& value, double dropout)>;
+using Attend = std::function<Tensor(const Tensor& query, const Tensor& key, const Tensor& value, double dropout)>;
 
 /// What may be attended to, once it went through its projections: (batch, time, kv_heads, size) each.
 struct KeysAndValues {

@@ -12,7 +12,8 @@ struct SequenceInput {
   Tensor x;                        ///< tokens i64 (batch, steps) or numbers (batch, steps, features)
   Tensor lengths = {};             ///< i64 (batch): where each sequence ends; undefined: none is padded
   std::vector<Tensor> state = {};  ///< what an earlier piece of the same sequences ended with; empty: they begin here
-  /// Of an EncoderDecoder: tokens i64 (batch, answer steps), at each position the one before the token that is asked for.
+  /// Of an EncoderDecoder: tokens i64 (batch, answer steps), at each position the one before the token that is asked
+  /// for.
   Tensor target = {};
 };
 

@@ -87,10 +87,8 @@ TransformerDecoderLayer::TransformerDecoderLayer(std::int64_t width, std::int64_
 // The three branches; `self` and `cross` are the first two.
 template <class Self, class Cross>
 Tensor TransformerDecoderLayer::run(const Tensor& x, const Self& self, const Cross& cross) const {
-  const Tensor y =
-      beside_shortcut(x, norm1_, options_.norm_first, [&](const Tensor& z) { return dropout_(self(z)); });
-  const Tensor w =
-      beside_shortcut(y, norm2_, options_.norm_first, [&](const Tensor& z) { return dropout_(cross(z)); });
+  const Tensor y = beside_shortcut(x, norm1_, options_.norm_first, [&](const Tensor& z) { return dropout_(self(z)); });
+  const Tensor w = beside_shortcut(y, norm2_, options_.norm_first, [&](const Tensor& z) { return dropout_(cross(z)); });
   return beside_shortcut(w, norm3_, options_.norm_first, [&](const Tensor& z) {
     return dropout_(linear2_(dropout_(activated(linear1_(z), options_.activation))));
   });

@@ -53,8 +53,8 @@ class NARAE_API TransformerDecoderLayer : public Module {
   [[nodiscard]] Tensor operator()(const Tensor& x, const Tensor& memory,
                                   const AttentionOptions& self = {.causal = true},
                                   const AttentionOptions& cross = {}) const;
-  /// The same with a memory that was projected before (`project`), and attention of x to itself as `self` says: with the
-  /// keys and values of earlier calls, for example.
+  /// The same with a memory that was projected before (`project`), and attention of x to itself as `self` says: with
+  /// the keys and values of earlier calls, for example.
   [[nodiscard]] Tensor operator()(const Tensor& x, const Attend& self, const KeysAndValues& memory,
                                   const AttentionOptions& cross = {}) const;
   /// Keys and values of a memory (batch, time of the encoder, width).

@@ -3,9 +3,11 @@
 #include <cmath>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "narae/graph/attention_attributes.h"
+#include "narae/graph/module_path.h"
 #include "narae/ops/attention_rules.h"
 #include "narae/ops/cumulative.h"
 #include "narae/ops/dropout.h"
@@ -254,10 +256,23 @@ struct Arguments {
   }
 };
 
+thread_local AttentionRecord* attention_record = nullptr;
+
 }  // namespace
+
+AttentionRecord::AttentionRecord() : outer_(std::exchange(attention_record, this)) {}
+
+AttentionRecord::~AttentionRecord() {
+  attention_record = outer_;
+}
+
+void AttentionRecord::note(const Tensor& query, const Tensor& key, const AttentionOptions& options) {
+  entries_.push_back({module_path(current_module()), attention_probabilities(query, key, options)});
+}
 
 Tensor attention(const Tensor& query, const Tensor& key, const Tensor& value, const AttentionOptions& options) {
   if (!value.defined()) throw Error("attention: value is undefined");
+  if (attention_record != nullptr) attention_record->note(query, key, options);
   Arguments arguments(query, key, value, options);
   arguments.add_dropout(options.dropout);
   return output(apply(attention_op, arguments.inputs, words_of(arguments.attributes)), 0);

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "narae/core/export.h"
 #include "narae/graph/tensor.h"
@@ -39,5 +41,28 @@ struct AttentionOptions {
 /// them: this stores what attention does not.
 [[nodiscard]] NARAE_API Tensor attention_probabilities(const Tensor& query, const Tensor& key,
                                                        const AttentionOptions& options = {});
+
+/// While it lives, every `attention` that its thread writes is noted down with its probabilities: what each head of a
+/// network looks at. To be used for short sequences, since the probabilities are stored.
+class NARAE_API AttentionRecord {
+ public:
+  struct Entry {
+    std::string module;    ///< path of the module that asked: "transformer.h.0.attn"
+    Tensor probabilities;  ///< (batch, heads, queries, keys)
+  };
+
+  AttentionRecord();
+  ~AttentionRecord();
+  AttentionRecord(const AttentionRecord&) = delete;
+  AttentionRecord& operator=(const AttentionRecord&) = delete;
+
+  /// In the order in which they were written.
+  [[nodiscard]] const std::vector<Entry>& entries() const { return entries_; }
+  void note(const Tensor& query, const Tensor& key, const AttentionOptions& options);
+
+ private:
+  AttentionRecord* outer_;
+  std::vector<Entry> entries_;
+};
 
 }  // namespace narae

@@ -81,13 +81,19 @@ std::vector<std::string> tokens_13a(std::string_view given) {
   apart += ' ';
   apart = with_pairs(
       apart, [](char a, char b) { return !is_digit(a) && is_stop(b); },
-      [](std::string& out, char a, char b) { out.append({a, ' ', b, ' '}); });
+      [](std::string& out, char a, char b) {
+        out.append({a, ' ', b, ' '});
+      });
   apart = with_pairs(
       apart, [](char a, char b) { return is_stop(a) && !is_digit(b); },
-      [](std::string& out, char a, char b) { out.append({' ', a, ' ', b}); });
+      [](std::string& out, char a, char b) {
+        out.append({' ', a, ' ', b});
+      });
   apart = with_pairs(
       apart, [](char a, char b) { return is_digit(a) && b == '-'; },
-      [](std::string& out, char a, char b) { out.append({a, ' ', b, ' '}); });
+      [](std::string& out, char a, char b) {
+        out.append({a, ' ', b, ' '});
+      });
   return words_of(apart, WordRule::blanks);
 }
 
@@ -114,17 +120,20 @@ BleuScore bleu(std::span<const std::string> translations, std::span<const std::s
       }
     }
   }
+  if (score.tokens > 0) {
+    const double excess = 1 - static_cast<double>(score.reference_tokens) / static_cast<double>(score.tokens);
+    score.brevity_penalty = std::min(1.0, std::exp(excess));
+  }
   if (right[0] == 0) return score;
   double halved = 1;
   double log_sum = 0;
   for (std::size_t n = 0; n < longest_run; ++n) {
     if (all[n] == 0) return score;  // no run is that long
     if (right[n] == 0) halved *= 2;
-    score.precisions[n] = 100 * (right[n] == 0 ? 1 / halved : static_cast<double>(right[n])) / static_cast<double>(all[n]);
+    score.precisions[n] =
+        100 * (right[n] == 0 ? 1 / halved : static_cast<double>(right[n])) / static_cast<double>(all[n]);
     log_sum += std::log(score.precisions[n]);
   }
-  const double excess = 1 - static_cast<double>(score.reference_tokens) / static_cast<double>(score.tokens);
-  score.brevity_penalty = std::min(1.0, std::exp(excess));
   score.bleu = score.brevity_penalty * std::exp(log_sum / static_cast<double>(longest_run));
   return score;
 }

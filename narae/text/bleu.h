@@ -13,10 +13,10 @@ namespace narae::text {
 
 /// How much of some translations stands in the references, in runs of one to four tokens.
 struct BleuScore {
-  double bleu = 0;                       ///< 0 to 100; 0 where no translation has four tokens
-  std::array<double, 4> precisions{};    ///< of runs of 1, 2, 3 and 4 tokens, in per cent
-  double brevity_penalty = 0;            ///< min(1, exp(1 - reference tokens / tokens))
-  std::int64_t tokens = 0;               ///< of the translations
+  double bleu = 0;                     ///< 0 to 100; 0 where no translation has four tokens
+  std::array<double, 4> precisions{};  ///< of runs of 1, 2, 3 and 4 tokens, in per cent
+  double brevity_penalty = 0;          ///< min(1, exp(1 - reference tokens / tokens))
+  std::int64_t tokens = 0;             ///< of the translations
   std::int64_t reference_tokens = 0;
   /// Whether a reference has a run of four tokens: without one, BLEU says nothing.
   bool meaningful = false;

@@ -24,7 +24,7 @@ std::vector<nn::TrainingOutput> BatchRunner::answers(const Batch& batch) {
   if (batch.target.shape.count() > 0) input.target = batch.target;
   nn::SequenceOutput output = (*sequences_)(input);
   // Sentences stand each for itself; a running text goes on.
-  if (carries_ && !padded) {
+  if (carries_ && batch.goes_on) {
     for (const Tensor& part : output.state) state_.push_back(detach(part));
   }
   return {{.logits = output.logits}};

@@ -42,6 +42,7 @@ struct DataRecipe {
   std::string vocabulary = {};      ///< what load_tokenizer reads; empty: the tokens of the training texts
   std::int64_t max_length = 0;      ///< tokens of a text that are read; 0: all
   std::int64_t steps = 64;          ///< of a running text, in one piece
+  std::int64_t stride = 0;          ///< of windows of a running text, in random order; 0: it is read in order
   bool line_ends = true;            ///< of a language model's words: the end of a line is one, too
   double test_fraction = 0.1;       ///< of texts without a test part
 

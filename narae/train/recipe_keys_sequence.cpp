@@ -46,6 +46,13 @@ std::vector<RecipeRow> sequence_rows() {
        .range = extent,
        .doc = "tokens of a running text that are learned from in one piece; a recurrent network carries its state on",
        .tasks = language},
+      {.key = "data.stride",
+       .field = [](Recipe& r) -> RecipeField { return &r.data.stride; },
+       .range = {.low = 0, .high = 1 << 20},
+       .doc =
+           "tokens from the beginning of a window of a running text to that of the next; windows are learned from in "
+           "random order and each by itself, several times an epoch where they overlap; 0: the text is read in order",
+       .tasks = language},
       {.key = "data.line_ends",
        .field = [](Recipe& r) -> RecipeField { return &r.data.line_ends; },
        .doc = "of words: the end of a line is one, <eos>",
@@ -58,8 +65,9 @@ std::vector<RecipeRow> sequence_rows() {
        .tasks = {"classify_text", "language_model", "translate", "tag", "forecast"}},
       {.key = "data.source",
        .field = [](Recipe& r) -> RecipeField { return &r.data.source; },
-       .doc = "of pairs of texts, the side that is read: a language as files end in it (en), a column's name or number; "
-              "empty: en where there is such a side, else the first",
+       .doc =
+           "of pairs of texts, the side that is read: a language as files end in it (en), a column's name or number; "
+           "empty: en where there is such a side, else the first",
        .tasks = {"translate"}},
       {.key = "data.target",
        .field = [](Recipe& r) -> RecipeField { return &r.data.target; },

@@ -140,10 +140,15 @@ TaskData open_running_text(const Recipe& recipe, const text::Tokenizer* known) {
   const auto windows = [&](Split split, const std::string& text) {
     if (text.empty()) return Dataset{};
     text::TokenIds tokens = data.tokenizer->encode(text);
+    const std::string name = fmt::format("{} ({})", corpus.name, name_of(split));
+    if (split == Split::train && recipe.data.stride > 0) {
+      Dataset part = single_windows(name, std::move(tokens), recipe.data.steps, recipe.data.stride);
+      part.vocabulary = data.tokenizer->vocabulary.size();
+      return part;
+    }
     const std::int64_t batch = recipe.train.batch_size;
     const std::int64_t streams = split == Split::train ? batch : judged_streams(std::ssize(tokens), batch);
-    Dataset part = language_windows(fmt::format("{} ({})", corpus.name, name_of(split)), std::move(tokens), streams,
-                                    recipe.data.steps);
+    Dataset part = language_windows(name, std::move(tokens), streams, recipe.data.steps);
     part.vocabulary = data.tokenizer->vocabulary.size();
     part.streams = streams;
     return part;

@@ -52,7 +52,8 @@ class Search {
   Search(const nn::EncoderDecoder& network, const text::Tokenizer& tokenizer, const TranslationOptions& options)
       : network_(network), tokenizer_(tokenizer), options_(options), never_(never_said(tokenizer.vocabulary)) {
     if (options.beams < 1) throw UsageError(fmt::format("{} beams; give 1 or more", options.beams));
-    if (options.max_tokens < 0) throw UsageError(fmt::format("answers of {} tokens; give 1 or more", options.max_tokens));
+    if (options.max_tokens < 0)
+      throw UsageError(fmt::format("answers of {} tokens; give 1 or more", options.max_tokens));
     const auto begin = tokenizer.vocabulary.find(text::Special::begin);
     const auto end = tokenizer.end_token();
     if (!begin || !end) throw Error("the tokenizer has no <bos> or no <eos> for answers to begin and end with");

@@ -41,6 +41,18 @@ TEST(LanguageWindows, StreamsGoOnFromBatchToBatch) {
   EXPECT_EQ(numbers_of(second.label), (Numbers{4, -1, -1, 9, -1, -1}));
 }
 
+TEST(SingleWindows, BeginEveryStrideAndEndWithTheText) {
+  const Dataset windows = single_windows("x", counting(10), 4, 3);
+  EXPECT_EQ(windows.size(), 3);
+  EXPECT_EQ(windows.streams, 0);
+  EXPECT_EQ(numbers_of(read_field(windows, "image", 0, 3)), (Numbers{0, 1, 2, 3, 3, 4, 5, 6, 5, 6, 7, 8}));
+  EXPECT_EQ(numbers_of(read_field(windows, "label", 1, 3)), (Numbers{4, 5, 6, 7, 6, 7, 8, 9}));
+  EXPECT_EQ(single_windows("x", counting(5), 4, 100).size(), 1);
+  EXPECT_TRUE(contains(error_of([] { (void)single_windows("x", counting(4), 4, 1); }), "too short for a window of 4"));
+  EXPECT_TRUE(contains(error_of([] { (void)single_windows("x", {1, 1, 1}, 1, 1); }), "over and over"));
+  EXPECT_THROW((void)single_windows("x", counting(9), 4, 0), Error);
+}
+
 TEST(LanguageWindows, EveryTokenButTheFirstOfAStreamIsPredictedOnce) {
   for (const int n : {2, 7, 20, 101, 128}) {
     for (const int batch : {1, 2, 3, 10}) {

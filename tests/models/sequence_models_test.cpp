@@ -1,5 +1,5 @@
 // The networks for sequences against PyTorch in float32: answers, final states, the task's loss and its gradients. See
-// tests/reference/make_sequence_models.py and make_gpt.py.
+// tests/reference/make_sequence_models.py, make_gpt.py and make_transformer.py.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -23,11 +23,12 @@ namespace {
 
 using nlohmann::json;
 
-// The files that hold cases: recurrent networks and text-cnn; transformers, which Hugging Face computed.
+// The files that hold cases: recurrent networks and text-cnn; decoders, which Hugging Face computed; encoder-decoders.
 const std::vector<const testing::ReferenceFile*>& files() {
   static const testing::ReferenceFile recurrent("sequence_models.safetensors", "cases");
   static const testing::ReferenceFile decoders("gpt.safetensors", "cases");
-  static const std::vector<const testing::ReferenceFile*> all = {&recurrent, &decoders};
+  static const testing::ReferenceFile pairs("transformer.safetensors", "cases");
+  static const std::vector<const testing::ReferenceFile*> all = {&recurrent, &decoders, &pairs};
   return all;
 }
 
@@ -57,6 +58,7 @@ std::map<std::string, Array> computed(const std::string& name) {
   for (const auto& [key, array] : file_of(name).group(name + ".in")) in[key] = narrowed(array);
   nn::SequenceInput input{.x = in.at("x")};
   if (in.contains("lengths")) input.lengths = in.at("lengths");
+  if (in.contains("target")) input.target = in.at("target");
   if (in.contains("before")) {
     for (const Tensor& part : (*network)({.x = in.at("before")}).state) input.state.push_back(detach(part));
   }
