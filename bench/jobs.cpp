@@ -10,6 +10,7 @@
 
 #include "bench/made_up.h"
 #include "narae/io/safetensors.h"
+#include "narae/models/gpt2.h"
 #include "narae/models/lenet5.h"
 #include "narae/models/mlp.h"
 #include "narae/models/registry.h"
@@ -37,20 +38,22 @@ struct Batch {
 class TrainStep {
  public:
   TrainStep(std::shared_ptr<nn::Module> model, std::vector<Batch> batches, const optim::SGDOptions& options)
-      : model_(std::move(model)), optimizer_(model_->parameters(), options), batches_(std::move(batches)) {
+      : TrainStep(model, std::move(batches), std::make_unique<optim::SGD>(model->parameters(), options)) {}
+  TrainStep(std::shared_ptr<nn::Module> model, std::vector<Batch> batches, std::unique_ptr<optim::Optimizer> optimizer)
+      : model_(std::move(model)), optimizer_(std::move(optimizer)), batches_(std::move(batches)) {
     model_->train();
   }
 
   double step() {
     const Batch& batch = batches_[steps_++ % batches_.size()];
     const Tensor loss = nn::cross_entropy((*model_)(batch.images), batch.labels);
-    optimizer_.step(grad(loss, model_->parameters()));
+    optimizer_->step(grad(loss, model_->parameters()));
     return loss.item();
   }
 
  private:
   std::shared_ptr<nn::Module> model_;
-  optim::SGD optimizer_;
+  std::unique_ptr<optim::Optimizer> optimizer_;
   std::vector<Batch> batches_;
   std::size_t steps_ = 0;
 };
@@ -116,6 +119,37 @@ std::unique_ptr<TrainStep> language_step(std::int64_t vocabulary, std::int64_t u
   const Tensor targets = slice(text, 0, batch, (steps + 1) * batch);
   std::vector<Batch> batches = {{tokens.array(), targets.array()}};
   return std::make_unique<TrainStep>(std::move(model), std::move(batches), options);
+}
+
+/// A GPT as its logits (batch * steps, vocabulary).
+class Gpt : public nn::Module {
+ public:
+  explicit Gpt(std::int64_t vocabulary, const models::DecoderOptions& options)
+      : Module("Gpt"), vocabulary_(vocabulary), model_(register_module("model", models::Gpt2(vocabulary, options))) {}
+  [[nodiscard]] Tensor forward(const Tensor& tokens) const override {
+    return reshape(model_({.x = tokens}).logits, {-1, vocabulary_});
+  }
+
+ private:
+  std::int64_t vocabulary_;
+  models::Gpt2 model_;
+};
+
+/// nanoGPT's small setting over 5,000 words: 8 sequences of 256 steps, AdamW.
+std::unique_ptr<TrainStep> gpt_step() {
+  constexpr std::int64_t vocabulary = 5000;
+  constexpr std::int64_t batch = 8;
+  constexpr std::int64_t steps = 256;
+  const auto model = std::make_shared<Gpt>(
+      vocabulary, models::DecoderOptions{.width = 384, .layers = 6, .heads = 6, .context = steps});
+  make_up_weights(*model);
+  const Tensor text =
+      cast((made_up({batch, steps + 1}, 1000, 0.5) + 0.5) * static_cast<double>(vocabulary), DType::i64);
+  std::vector<Batch> batches = {
+      {slice(text, 1, 0, steps).array(), reshape(slice(text, 1, 1, steps + 1), {-1}).array()}};
+  auto optimizer = std::make_unique<optim::AdamW>(model->parameters(),
+                                                  optim::AdamWOptions{.lr = 6e-4, .beta2 = 0.95, .weight_decay = 0.1});
+  return std::make_unique<TrainStep>(model, std::move(batches), std::move(optimizer));
 }
 
 // With 1 x 1 convolutions where a shortcut's shape changes, as in bench/pytorch/train_step.py.
@@ -212,6 +246,7 @@ std::vector<Job> training_jobs(const std::string& weights) {
                        [] { return language_step(65, 128, 1, 64, 32, {.lr = 0.05, .momentum = 0.9}); })),
       of_sequences(job("lstm650", "LSTM 2 x 650 over 10,000 words, batch 20, 35 steps, SGD, gradient norm clipped", 2,
                        [] { return language_step(10000, 650, 2, 35, 20, {.lr = 1, .clip_norm = 5}); })),
+      of_sequences(job("gpt", "GPT, 6 layers, width 384, 5,000 words, batch 8, 256 steps, AdamW", 2, gpt_step)),
       attention_job()};
 }
 

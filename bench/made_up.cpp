@@ -20,6 +20,7 @@ Array made_up(const Shape& shape, std::int64_t k, double scale) {
 void make_up_weights(const nn::Module& model) {
   std::int64_t k = 0;
   for (const auto& [name, parameter] : model.named_parameters()) {
+    if (parameter.name() != name) continue;  // a shared one under another name
     const Shape& shape = parameter.shape();
     if (shape.rank() > 1) {
       const auto fan_in = static_cast<double>(shape.count()) / static_cast<double>(shape[0]);

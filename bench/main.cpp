@@ -145,7 +145,8 @@ int main(int argc, char** argv) {
   CLI::App app("Training steps against PyTorch's, in alternating rounds of one run");
   app.add_option(
       "jobs", options.jobs,
-      "graph, loading, memory, length, bpe, mlp, lenet5, resnet20, resnet18, lstm128, lstm650, attention; all without");
+      "graph, loading, memory, length, bpe, mlp, lenet5, resnet20, resnet18, lstm128, lstm650, gpt, attention; "
+      "all without");
   app.add_option("--rounds", options.rounds, "rounds of each side")->check(CLI::Range(1, 1000));
   app.add_option("--threads", options.threads, "threads of both sides")->check(CLI::Range(1, 1024));
   app.add_option("--peer", options.peer, "answer for a job of `memory`, as bench/pytorch/train_step.py does");

@@ -1,6 +1,6 @@
 """Times PyTorch's training step, in rounds that another program's rounds can alternate with.
 
-    python train_step.py mlp|lenet5|resnet20|resnet18|resnet50|vgg16|lstm128|lstm650|attention
+    python train_step.py mlp|lenet5|resnet20|resnet18|resnet50|vgg16|lstm128|lstm650|gpt|attention
                          [--mode eager|channels_last|compile] [--threads N] [--weights FILE] [--warm-up STEPS]
 
 After a warm-up it prints `ready <loss of the first step>`. Then it answers standard input, line by line:
@@ -177,6 +177,62 @@ def make_language_model(name: str) -> tuple[nn.Module, Tensor, Tensor]:
     return model, text[: steps * batch].reshape(steps, batch), text[batch:]
 
 
+class GptBlock(nn.Module):
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.ln_1 = nn.LayerNorm(width)
+        self.c_attn = nn.Linear(width, 3 * width)
+        self.c_proj = nn.Linear(width, width)
+        self.ln_2 = nn.LayerNorm(width)
+        self.c_fc = nn.Linear(width, 4 * width)
+        self.c_out = nn.Linear(4 * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, steps, width = x.shape
+        q, k, v = (
+            part.view(batch, steps, self.heads, -1).transpose(1, 2) for part in self.c_attn(self.ln_1(x)).split(width, 2)
+        )
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = x + self.c_proj(y.transpose(1, 2).reshape(batch, steps, width))
+        return x + self.c_out(F.gelu(self.c_fc(self.ln_2(x)), approximate="tanh"))
+
+
+class Gpt(nn.Module):
+    """Tokens (batch, time) -> logits (batch * time, vocabulary)."""
+
+    def __init__(self, vocabulary: int, context: int, width: int, layers: int, heads: int) -> None:
+        super().__init__()
+        self.wte = nn.Embedding(vocabulary, width)
+        self.wpe = nn.Embedding(context, width)
+        self.blocks = nn.ModuleList(GptBlock(width, heads) for _ in range(layers))
+        self.ln_f = nn.LayerNorm(width)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        x = self.wte(tokens) + self.wpe.weight[: tokens.shape[1]]
+        for block in self.blocks:
+            x = block(x)
+        return F.linear(self.ln_f(x).flatten(0, 1), self.wte.weight)
+
+
+@torch.no_grad()
+def make_gpt() -> tuple[nn.Module, Tensor, Tensor]:
+    """nanoGPT's small setting over 5,000 words: 8 sequences of 256 steps."""
+    vocabulary, batch, steps = 5000, 8, 256
+    model = Gpt(vocabulary, steps, width=384, layers=6, heads=6)
+    for k, (key, parameter) in enumerate(model.named_parameters()):
+        if parameter.dim() == 1:
+            if key.endswith("bias"):
+                parameter.zero_()
+            continue
+        inputs_first = not key.startswith("w")  # GPT-2's weights are (inputs, outputs) where they are multiplied with
+        shape = parameter.T.shape if inputs_first else parameter.shape
+        value = made_up(shape, k, math.sqrt(6 * shape[0] / shape.numel()))
+        parameter.copy_(value.T if inputs_first else value)
+    text = ((made_up(torch.Size([batch, steps + 1]), 1000, 0.5) + 0.5) * vocabulary).long()
+    return model, text[:, :-1].contiguous(), text[:, 1:].flatten()
+
+
 def make_attention() -> tuple[list[Tensor], Tensor]:
     """Query, key and value of 8 sequences of 256 steps in 6 heads of 64, and the cotangent of the result."""
     shape = torch.Size([8, 256, 6, 64])
@@ -216,7 +272,7 @@ def answer(first: float, run: Callable[[int], object]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("model", choices=["mlp", "lenet5", "attention", *PICTURES, *TEXTS])
+    parser.add_argument("model", choices=["mlp", "lenet5", "attention", "gpt", *PICTURES, *TEXTS])
     parser.add_argument("--mode", choices=["eager", "channels_last", "compile"], default="eager")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--weights", type=Path, default=REFERENCE)
@@ -237,9 +293,11 @@ def main() -> None:
         first = attend(1).square().mean().item()
         attend(arguments.warm_up if arguments.warm_up is not None else 10)
         return answer(first, attend)
-    made = arguments.model in PICTURES or arguments.model in TEXTS
+    made = arguments.model in PICTURES or arguments.model in TEXTS or arguments.model == "gpt"
     clip = 5.0 if arguments.model == "lstm650" else None
-    if arguments.model in TEXTS:
+    if arguments.model == "gpt":
+        model, images, labels = make_gpt()
+    elif arguments.model in TEXTS:
         model, images, labels = make_language_model(arguments.model)
     elif made:
         model, images, labels = make_convolutional(arguments.model)
@@ -250,6 +308,8 @@ def main() -> None:
         optimiser = torch.optim.SGD(model.parameters(), lr=0.05, fused=True)
     elif arguments.model == "lstm650":
         optimiser = torch.optim.SGD(model.parameters(), lr=1.0, fused=True)
+    elif arguments.model == "gpt":
+        optimiser = torch.optim.AdamW(model.parameters(), lr=6e-4, betas=(0.9, 0.95), weight_decay=0.1, fused=True)
     else:
         optimiser = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, fused=True)
     if arguments.mode == "channels_last" and images.dim() == 4:

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "narae/data/image.h"
+#include "narae/io/npy.h"
 #include "tests/cli/train_command.h"
 
 namespace narae::cli {
@@ -58,6 +60,45 @@ TEST_F(TranslateCommand, EvalTellsBleuAndExactAnswers) {
   EXPECT_EQ(run({"eval", model_, "--save", "answers.png"}).exit_code, 2);
   const CommandResult numbers = run({"eval", model_, "--data", "synth:numbers?train=10&test=5"});
   EXPECT_EQ(numbers.exit_code, 0) << numbers.err;
+}
+
+TEST_F(TranslateCommand, AttentionIsDrawn) {
+  train_copier();
+  const CommandResult all = run({"inspect", "attention", model_, "--text", "dcba", "--json"});
+  ASSERT_EQ(all.exit_code, 0) << all.err;
+  const Json json = Json::parse(all.out);
+  EXPECT_EQ(json["tokens"], (Json{"d", "c", "b", "a", "<eos>"}));
+  EXPECT_EQ(json["answer"], (Json{"<bos>", "d", "c", "b", "a"}));
+  EXPECT_EQ(json["layers"].size(), 3U) << "of the encoder, of the decoder, and from one to the other";
+  const auto numbers = read_npz(folder_ / "attention.npz");
+  EXPECT_EQ(numbers.at("tokens").shape, (Shape{1, 5}));
+  const Array& crossed = numbers.at("transformer.decoder.layers.0.multihead_attn");
+  EXPECT_EQ(crossed.shape, (Shape{1, 2, 5, 5}));
+  const Array whole = read_png(folder_ / "attention.png");
+  const CommandResult one = run({"inspect", "attention", model_, "--text", "dcba", "--answer", "ab", "--layer",
+                                 "multihead_attn", "--head", "1", "--save", "one.png", "--last"});
+  EXPECT_EQ(one.exit_code, 0) << one.err;
+  EXPECT_NE(one.out.find("1 maps of 1 layers"), std::string::npos) << one.out;
+  EXPECT_EQ(read_npz(folder_ / "one.npz").at("transformer.decoder.layers.0.multihead_attn").shape, (Shape{1, 2, 3, 5}));
+  EXPECT_LT(read_png(folder_ / "one.png").shape[1], whole.shape[1]);
+}
+
+TEST_F(TranslateCommand, AttentionSaysWhatIsNotThere) {
+  train_copier();
+  const auto error = [&](std::vector<std::string> flags) {
+    flags.insert(flags.begin(), {"inspect", "attention", model_});
+    const CommandResult result = run(flags);
+    EXPECT_EQ(result.exit_code, 2) << result.out;
+    return result.err;
+  };
+  const auto says = [&](const std::vector<std::string>& flags, const std::string& part) {
+    const std::string text = error(flags);
+    EXPECT_NE(text.find(part), std::string::npos) << text;
+  };
+  says({"--text", "ab", "--layer", "nowhere"}, "there are transformer.encoder.layers.0.self_attn");
+  says({"--text", "ab", "--head", "2"}, "has heads 0 to 1");
+  says({"--text", "ab", "--save", "x.svg"}, "must end in .png");
+  says({"--text", std::string(600, 'a')}, "at most 512");
 }
 
 TEST_F(TranslateCommand, OthersHaveNothingToSearchFor) {

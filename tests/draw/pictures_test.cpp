@@ -130,6 +130,41 @@ Array counts_of(std::int64_t classes, const std::vector<std::int64_t>& values) {
   return counts;
 }
 
+// Each value is a square of its colour: half of four cells are full here.
+TEST(HeatMaps, CellsAreAsDarkAsTheirValues) {
+  Array values = Array::zeros(DType::f32, {2, 2});
+  values.mutable_values<float>()[0] = values.mutable_values<float>()[3] = 1;
+  const HeatMap map{.title = "m", .values = values, .rows = {"a", "b"}, .columns = {"c", "d"}};
+  const Array one = heat_maps({&map, 1});
+  expect_picture(one);
+  const std::int64_t dark = count(one, map_color(ColorMap::blues, 1));
+  EXPECT_GT(dark, 2 * 100);
+  const std::vector<HeatMap> two = {map, map};
+  EXPECT_EQ(count(heat_maps(two), map_color(ColorMap::blues, 1)), 2 * dark);
+  EXPECT_GT(heat_maps(two, {.columns = 1}).shape[1], heat_maps(two, {.columns = 2}).shape[1]);
+  EXPECT_GT(heat_maps(two, {.columns = 2}).shape[2], heat_maps(two, {.columns = 1}).shape[2]);
+}
+
+TEST(HeatMaps, LargeOnesFit) {
+  const HeatMap map{.title = "m", .values = Array::zeros(DType::f32, {300, 500})};
+  const Array picture = heat_maps({&map, 1});
+  EXPECT_LT(picture.shape[2], 1200);
+}
+
+TEST(HeatMaps, WrongUseThrows) {
+  EXPECT_THROW((void)heat_maps({}), Error);
+  HeatMap map{.title = "m", .values = Array::zeros(DType::f32, {2, 3})};
+  map.rows = {"a"};
+  EXPECT_THROW((void)heat_maps({&map, 1}), Error);
+  map.rows = {};
+  map.columns = {"a", "b"};
+  EXPECT_THROW((void)heat_maps({&map, 1}), Error);
+  map.columns = {};
+  EXPECT_THROW((void)heat_maps({&map, 1}, {.columns = -1}), Error);
+  map.values = Array::zeros(DType::i64, {2, 3});
+  EXPECT_THROW((void)heat_maps({&map, 1}), Error);
+}
+
 TEST(ConfusionMatrix, ColoursAreSharesOfTheRow) {
   // Two rows of very different size, both half right: the same two colours.
   const Array picture = confusion_matrix(counts_of(2, {1, 1, 100, 100}), {}, "");

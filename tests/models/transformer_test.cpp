@@ -3,12 +3,17 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "narae/core/error.h"
 #include "narae/graph/eval.h"
 #include "narae/ops/elementwise.h"
+#include "narae/ops/random.h"
 #include "narae/ops/reduce.h"
+#include "narae/ops/view.h"
 #include "narae/train/beam_search.h"
 #include "narae/train/language_decoder.h"
+#include "narae/train/sampling.h"
 #include "tests/models/zoo_reference.h"
 #include "tests/train/runs_for_tests.h"
 
@@ -40,30 +45,42 @@ Tensor input(const std::string& name, const std::string& key) {
   return group.contains(key) ? Tensor(group.at(key)) : Tensor();
 }
 
-// The likeliest tokens behind token 1, (batch, steps) row by row.
-std::vector<std::int64_t> greedy(const nn::SequenceModule& decoder, std::int64_t batch, std::int64_t steps,
-                                 bool cached) {
-  LanguageDecoder language(decoder, {.cached = cached});
-  language.begin(std::vector<TokenSequence>(static_cast<std::size_t>(batch), {1}));
-  std::vector<std::int64_t> written(static_cast<std::size_t>(batch * steps));
-  for (std::int64_t step = 0; step < steps; ++step) {
-    const std::vector<std::int64_t> best = argmax(Tensor(language.logits())).to_vector<std::int64_t>();
-    for (std::int64_t n = 0; n < batch; ++n) {
-      written[static_cast<std::size_t>(n * steps + step)] = best[static_cast<std::size_t>(n)];
-    }
-    if (step + 1 < steps) language.go_on(best);
-  }
-  return written;
+Tensor tokens(const std::vector<std::int64_t>& values, const Shape& shape) {
+  return Tensor::of(std::span<const std::int64_t>(values), shape);
 }
 
-TEST(Transformer, AnswersAsPyTorchDoesCachedOrNot) {
+// The logits at each step, (batch, vocabulary), when these tokens are written one after the other: (batch, steps).
+std::vector<Array> step_by_step(const nn::SequenceModule& decoder, const Tensor& written, bool cached) {
+  const std::vector<std::int64_t> all = written.to_vector<std::int64_t>();
+  const auto batch = static_cast<std::size_t>(written.size(0));
+  const auto steps = static_cast<std::size_t>(written.size(1));
+  LanguageDecoder language(decoder, {.cached = cached});
+  std::vector<Array> logits;
+  for (std::size_t step = 0; step < steps; ++step) {
+    std::vector<std::int64_t> next;
+    std::vector<TokenSequence> first;
+    for (std::size_t n = 0; n < batch; ++n) {
+      next.push_back(all[n * steps + step]);
+      first.push_back({next.back()});
+    }
+    logits.push_back(step == 0 ? language.begin(first) : language.go_on(next));
+  }
+  return logits;
+}
+
+TEST(Transformer, AnswersTokenByTokenAsPyTorchDoesAtOnce) {
   for (const std::string& name : all_cases()) {
     const auto network = network_of(name);
-    const Tensor expected = values().tensors.at(testing::key_of(name, "greedy.tokens"));
+    const Tensor target = input(name, "target");
+    const Tensor expected = values().tensors.at(testing::key_of(name, "out.logits"));
     const auto decoder = network->decoder_for(input(name, "x"), input(name, "lengths"));
     for (const bool cached : {true, false}) {
-      EXPECT_EQ(greedy(*decoder, expected.size(0), expected.size(1), cached), expected.to_vector<std::int64_t>())
-          << name << " " << cached;
+      const std::vector<Array> logits = step_by_step(*decoder, target, cached);
+      for (std::int64_t step = 0; step < target.size(1); ++step) {
+        const Array of_step = squeeze(narrow(expected, 1, step, 1), 1).array();
+        EXPECT_LE(testing::relative_error(logits[static_cast<std::size_t>(step)], of_step), 1e-5)
+            << name << ", step " << step << (cached ? "" : ", not cached");
+      }
     }
   }
 }
@@ -72,30 +89,51 @@ TEST(Transformer, AnswersAsPyTorchDoesCachedOrNot) {
 TEST(Transformer, SeesNothingBehindTheEndOfASource) {
   const std::string name = "transformer.padded";
   const auto network = network_of(name);
-  std::vector<std::int64_t> x = input(name, "x").to_vector<std::int64_t>();
+  const Tensor target = input(name, "target");
   const Tensor lengths = input(name, "lengths");
-  const auto before = greedy(*network->decoder_for(input(name, "x"), lengths), 3, 8, true);
+  std::vector<std::int64_t> x = input(name, "x").to_vector<std::int64_t>();
   x[7 + 2] = (x[7 + 2] + 1) % 13;  // the second source has two tokens
   const Tensor changed = Tensor::of(std::span<const std::int64_t>(x), {3, 7});
-  EXPECT_EQ(greedy(*network->decoder_for(changed, lengths), 3, 8, true), before);
-  EXPECT_NE(greedy(*network->decoder_for(changed, {}), 3, 8, true), before);
+  const auto last = [&](const Tensor& source, const Tensor& of_lengths) {
+    return Tensor(step_by_step(*network->decoder_for(source, of_lengths), target, true).back()).to_vector<float>();
+  };
+  EXPECT_EQ(last(changed, lengths), last(input(name, "x"), lengths));
+  EXPECT_NE(last(changed, {}), last(input(name, "x"), {}));
 }
 
-// Beams of several sources can't be mixed up: each search follows its own rows of keys and values.
-TEST(Transformer, OneBeamIsGreedyAndMoreAreNoWorse) {
-  const std::string name = "transformer.post";
-  const auto network = network_of(name);
-  const Tensor x = input(name, "x");
-  const std::vector<std::int64_t> all = x.to_vector<std::int64_t>();
-  for (std::size_t n = 0; n < 3; ++n) {
-    const Tensor source = Tensor::of(std::span<const std::int64_t>(all).subspan(n * 7, 7), {1, 7});
-    const auto decoder = network->decoder_for(source, {});
-    const auto answer = [&](std::int64_t beams) {
-      return beam_search(*decoder, {1}, {.beams = beams, .max_tokens = 6, .length_penalty = 0}).front();
+// One beam takes the likeliest token each time; the rows of keys and values of more beams follow their answers.
+TEST(Transformer, OneBeamIsGreedyAndScoresAreThoseOfTheAnswers) {
+  manual_seed(3);
+  const models::Transformer network(13, {.width = 16, .layers = 2, .heads = 2, .tied = false});
+  network.eval();
+  std::set<TokenSequence> found;
+  for (std::int64_t n = 0; n < 4; ++n) {
+    const auto decoder = network.decoder_for(tokens({n, 3 * n % 13, 7, n + 5}, {1, 4}), {});
+    const auto answers = [&](std::int64_t beams) {
+      return beam_search(*decoder, {1}, {.beams = beams, .max_tokens = 6, .length_penalty = 0});
     };
-    EXPECT_EQ(answer(1).tokens, greedy(*decoder, 1, 6, true));
-    EXPECT_GE(answer(4).score, answer(1).score - 1e-6);
+    LanguageDecoder greedy(*decoder);
+    TokenSequence likeliest;
+    greedy.begin({{1}});
+    while (likeliest.size() < 6) {
+      likeliest.push_back(argmax(Tensor(greedy.logits())).to_vector<std::int64_t>()[0]);
+      greedy.go_on(std::span(&likeliest.back(), 1));
+    }
+    EXPECT_EQ(answers(1).front().tokens, likeliest);
+    for (const BeamAnswer& answer : answers(4)) {
+      found.insert(answer.tokens);
+      std::vector<std::int64_t> written = answer.tokens;
+      written.insert(written.begin(), 1);
+      double score = 0;
+      const std::vector<Array> logits = step_by_step(*decoder, tokens(written, {1, 7}), false);
+      for (std::size_t step = 0; step < answer.tokens.size(); ++step) {
+        const auto row = logits[step].values<float>();
+        score += row[static_cast<std::size_t>(answer.tokens[step])] - log_sum_exp(row);
+      }
+      EXPECT_NEAR(answer.score, score, 1e-4);
+    }
   }
+  EXPECT_GT(found.size(), 4U) << "different sources have different answers";
 }
 
 TEST(Transformer, ReusesItsPlansForEveryToken) {
@@ -107,10 +145,6 @@ TEST(Transformer, ReusesItsPlansForEveryToken) {
   const std::int64_t plans = engine_counts().plans_built;
   for (int step = 0; step < 8; ++step) language.go_on(std::vector<std::int64_t>{5, 6, 7});
   EXPECT_EQ(engine_counts().plans_built, plans);
-}
-
-Tensor tokens(const std::vector<std::int64_t>& values, const Shape& shape) {
-  return Tensor::of(std::span<const std::int64_t>(values), shape);
 }
 
 TEST(Transformer, RefusesWhatDoesNotFit) {

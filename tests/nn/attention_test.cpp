@@ -67,6 +67,31 @@ TEST(AttentionLayers, DropoutBelongsToTraining) {
 }
 
 // A decoder that is given its positions: those of a step are those of the whole sequence.
+// Each layer's probabilities, in the order in which they were asked for, with the path of the layer; the innermost
+// record alone takes notes.
+TEST(AttentionRecord, NotesWhatEachHeadLooksAt) {
+  const nn::MultiHeadAttention layer(8, 2);
+  const nn::Sequential network{layer, layer};
+  const Tensor x = normal({3, 5, 8});
+  const Tensor before = network(x);
+  const AttentionRecord record;
+  (void)network(x);
+  (void)layer(x, x, x, {.causal = true});
+  {
+    const AttentionRecord inner;
+    (void)network(x);
+    EXPECT_EQ(inner.entries().size(), 2U);
+  }
+  ASSERT_EQ(record.entries().size(), 3U);
+  const Tensor& causal = record.entries()[2].probabilities;
+  EXPECT_EQ(causal.shape(), (Shape{3, 2, 5, 5}));
+  EXPECT_NE(record.entries()[0].module, "");
+  const std::vector<float> rows = sum(causal, {3}).to_vector<float>();
+  for (const float row : rows) EXPECT_NEAR(row, 1, 1e-5);
+  EXPECT_EQ(causal.to_vector<float>()[1], 0) << "the first query sees the first key alone";
+  EXPECT_EQ(network(x).to_vector<float>(), before.to_vector<float>());
+}
+
 TEST(AttentionLayers, PositionsOfAStepAreThoseOfTheSequence) {
   const Tensor x = uniform({2, 6, 4}).eval();
   const Tensor places = Tensor::of<std::int64_t>(std::vector<std::int64_t>{3, 3}, {2});

@@ -1,11 +1,9 @@
-"""Writes transformer.safetensors: what PyTorch computes, in float64, for encoder-decoder transformers, and what they
-answer greedily.
+"""Writes transformer.safetensors: what PyTorch computes, in float64, for encoder-decoder transformers.
 
     python make_transformer.py             (torch==2.13.0, safetensors; CPU, a few seconds)
 
 Keys and the metadata "cases" are those of sequence_models.safetensors (make_sequence_models.py); besides
     <case>.in.target                       i64: what stands before each token of the answers
-    <case>.greedy.tokens                   i64 (batch, steps): the likeliest tokens behind token 1, whatever they are
 """
 
 import json
@@ -14,7 +12,7 @@ from pathlib import Path
 
 import make_sequence_models as sequences
 import torch
-from make_values import cases, store, tensors
+from make_values import cases, tensors
 from safetensors.torch import save_file
 from torch import nn
 
@@ -69,13 +67,6 @@ def one(name: str, width: int, heads: int, layers: int, decoder_layers: int, hid
     sequences.case(name, model, inputs, VOCABULARY, model="transformer", task="translate",
                    options=dict(width=width, heads=heads, layers=layers, decoder_layers=decoder_layers, hidden=hidden,
                                 norm_first=norm_first, activation=activation, tied=tied, context=16, dropout=0.0))
-    model.double()  # in training mode, whose path is that of the other values; there is no dropout
-    answer = torch.ones((BATCH, 1), dtype=torch.int64)
-    with torch.no_grad():
-        for _ in range(10):
-            logits, _ = model(inputs["x"], answer, inputs.get("lengths"))
-            answer = torch.cat([answer, logits[:, -1].argmax(-1, keepdim=True)], 1)
-    store(name, "greedy", {"tokens": answer[:, 1:]})
 
 
 def main() -> None:

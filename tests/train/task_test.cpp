@@ -134,7 +134,7 @@ double answer_of(BatchRunner& runner, const Batch& batch) {
 
 TEST(BatchRunner, CarriesTheStateOfARunningText) {
   const Counter counter;
-  const Batch batch{.image = tokens({1, 2}, {2, 3}), .label = tokens({1, 2}, {3, 4})};
+  const Batch batch{.image = tokens({1, 2}, {2, 3}), .label = tokens({1, 2}, {3, 4}), .goes_on = true};
   BatchRunner runner(counter, task_of("language_model"));
   EXPECT_EQ(answer_of(runner, batch), 5);
   EXPECT_EQ(answer_of(runner, batch), 10);
@@ -144,6 +144,10 @@ TEST(BatchRunner, CarriesTheStateOfARunningText) {
   EXPECT_EQ(answer_of(runner, batch), 15);
   runner.reset();
   EXPECT_EQ(answer_of(runner, batch), 5);
+  Batch single = batch;
+  single.goes_on = false;
+  EXPECT_EQ(answer_of(runner, single), 10) << "it may follow on";
+  EXPECT_EQ(answer_of(runner, single), 5) << "but hands nothing on";
 }
 
 TEST(BatchRunner, CarriesNothingFromSentenceToSentence) {
