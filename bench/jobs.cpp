@@ -19,6 +19,7 @@
 #include "narae/ops/ops.h"
 #include "narae/optim/optim.h"
 #include "narae/plan/capture.h"
+#include "narae/train/language_decoder.h"
 
 namespace narae::bench {
 namespace {
@@ -274,6 +275,29 @@ std::vector<StepTime> measure_lengths(int rounds) {
       best = std::min(best, seconds_since(begin));
     }
     result.push_back({steps, best});
+  }
+  return result;
+}
+
+std::vector<TokenTime> measure_tokens() {
+  constexpr std::int64_t vocabulary = 5000;
+  constexpr std::int64_t context = 1024;
+  const models::Gpt2 network(vocabulary, {.width = 384, .layers = 6, .heads = 6, .context = context});
+  make_up_weights(network);
+  network.eval();
+  LanguageDecoder decoder(network);
+  decoder.begin({TokenSequence(32, 1)});
+  std::vector<TokenTime> result;
+  for (std::int64_t cached = 32, next = 48; cached < context; next *= 2) {
+    // The last 16 tokens before memory is doubled are timed: no plan is built among them.
+    std::vector<double> times;
+    for (const std::int64_t end = std::min(next, context); cached < end; ++cached) {
+      const auto begin = Clock::now();
+      decoder.go_on(std::vector<std::int64_t>{cached % vocabulary});
+      if (end - cached <= 16) times.push_back(seconds_since(begin));
+    }
+    std::sort(times.begin(), times.end());
+    result.push_back({cached, times[times.size() / 2]});
   }
   return result;
 }

@@ -93,7 +93,7 @@ void run(const Options& options) {
     return options.jobs.empty() || std::find(options.jobs.begin(), options.jobs.end(), name) != options.jobs.end();
   };
   const std::vector<Job> jobs = training_jobs(options.sources + "/tests/reference/trajectories.safetensors");
-  std::vector<std::string> names = {"graph", "loading", "memory", "length", "bpe"};
+  std::vector<std::string> names = {"graph", "loading", "memory", "length", "tokens", "bpe"};
   for (const Job& job : jobs) names.push_back(job.name);
   for (const std::string& name : options.jobs) {
     if (std::find(names.begin(), names.end(), name) == names.end()) {
@@ -124,6 +124,13 @@ void run(const Options& options) {
     }
     fmt::print("\n");
   }
+  if (wanted("tokens")) {
+    fmt::print("a GPT, 6 layers, width 384, 5,000 words, goes on with one text:\n");
+    for (const TokenTime& time : measure_tokens()) {
+      fmt::print("  {:5} tokens cached {:9.3f} ms a token\n", time.cached, time.seconds * 1e3);
+    }
+    fmt::print("\n");
+  }
   if (wanted("bpe")) {
     compare_byte_pairs(options.python, options.sources, options.rounds, options.threads);
     fmt::print("\n");
@@ -145,7 +152,7 @@ int main(int argc, char** argv) {
   CLI::App app("Training steps against PyTorch's, in alternating rounds of one run");
   app.add_option(
       "jobs", options.jobs,
-      "graph, loading, memory, length, bpe, mlp, lenet5, resnet20, resnet18, lstm128, lstm650, gpt, attention; "
+      "graph, loading, memory, length, tokens, bpe, mlp, lenet5, resnet20, resnet18, lstm128, lstm650, gpt, attention; "
       "all without");
   app.add_option("--rounds", options.rounds, "rounds of each side")->check(CLI::Range(1, 1000));
   app.add_option("--threads", options.threads, "threads of both sides")->check(CLI::Range(1, 1024));

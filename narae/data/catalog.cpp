@@ -311,7 +311,10 @@ TagSplits open_tags(const std::string& name, const TextSetOptions& options) {
 }
 
 PairSplits open_pairs(const std::string& name, const PairSetOptions& options) {
-  if (name.starts_with(synth_prefix)) return detail::open_synth_pairs(name);
+  if (name.starts_with(synth_prefix)) {
+    if (options.source.empty() && options.target.empty()) return detail::open_synth_pairs(name);
+    throw UsageError("dataset '" + name + "' has one source and one target; there are no sides to choose from");
+  }
   const std::string place = place_of(name);
   if (!holds_pair_set(place)) {
     if (const Content content = content_at(place); content.kind != DataKind::pairs) {

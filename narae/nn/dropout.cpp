@@ -21,13 +21,13 @@ double checked_rate(const char* kind, double p) {
 Dropout::Dropout(double p) : Module("Dropout", text_of(p)), p_(checked_rate("Dropout", p)) {}
 
 Tensor Dropout::forward(const Tensor& x) const {
-  return is_training() ? dropout(x, p_) : x;
+  return is_training() && p_ > 0 ? dropout(x, p_) : x;
 }
 
 Dropout2d::Dropout2d(double p) : Module("Dropout2d", text_of(p)), p_(checked_rate("Dropout2d", p)) {}
 
 Tensor Dropout2d::forward(const Tensor& x) const {
-  return is_training() ? dropout2d(x, p_) : x;
+  return is_training() && p_ > 0 ? dropout2d(x, p_) : x;
 }
 
 StochasticDepth::StochasticDepth(double p, StochasticDepthMode mode)

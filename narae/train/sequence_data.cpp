@@ -70,8 +70,9 @@ Dataset take(EncodedTexts encoded, const text::Tokenizer& tokenizer, std::string
              std::vector<std::string>& remarks) {
   encoded.data.vocabulary = tokenizer.vocabulary.size();
   if (encoded.cut > 0) {
-    remarks.push_back(fmt::format("{} of {} {} texts are longer than data.max_length and are cut", encoded.cut,
-                                  encoded.data.size(), part));
+    const std::int64_t texts = encoded.data.size() * (encoded.data.label_lengths ? 2 : 1);
+    remarks.push_back(
+        fmt::format("{} of {} {} texts are longer than data.max_length and are cut", encoded.cut, texts, part));
   }
   if (encoded.empty > 0) remarks.push_back(fmt::format("{} {} texts are empty", encoded.empty, part));
   if (encoded.unknown_tokens > 0) {

@@ -113,6 +113,7 @@ TEST(TextPairs, SaysWhatIsWrong) {
   write(table / "x.tsv", "a\tb\n" + std::string(5000, 'y') + "\tz\nc\n");
   EXPECT_TRUE(contains(error_of([&] { (void)open_pairs(table); }), "x.tsv:3: one column"));
   EXPECT_TRUE(contains(error_of([] { (void)open_pairs("synth:digits"); }), "holds arrays"));
+  EXPECT_TRUE(contains(error_of([] { (void)open_pairs("synth:copy", {.source = "en"}); }), "no sides to choose from"));
   EXPECT_TRUE(contains(error_of([] { (void)open_texts("synth:copy"); }), "holds texts in pairs"));
 }
 

@@ -143,6 +143,86 @@ struct Erf {
   }
 };
 
+// x sigmoid(z(x)) and its derivative sigmoid(z) (1 + x (1 - sigmoid(z)) z'(x)), where z is odd and grows with x. Beyond
+// +-20 the derivative is 0 or 1 in either type, and products there could overflow.
+template <class D, class V>
+V sigmoid_of(D d, V z) {
+  return hn::Div(hn::Set(d, 1), hn::Add(hn::Set(d, 1), exp_of(d, hn::Neg(z))));
+}
+template <class D, class V>
+V within_20(D d, V x) {
+  return hn::IfThenElse(hn::IsNaN(x), x, hn::Min(hn::Max(x, hn::Set(d, -20)), hn::Set(d, 20)));
+}
+template <class D, class V>
+V gated_slope(D d, V x, V gate, V slope) {
+  const V one = hn::Set(d, 1);
+  return hn::Mul(gate, hn::MulAdd(hn::Mul(x, hn::Sub(one, gate)), slope, one));
+}
+
+struct Silu {
+  template <class D, class V>
+  auto operator()(D d, V x) const {
+    return hn::Mul(x, sigmoid_of(d, x));
+  }
+};
+struct SiluSlope {
+  template <class D, class V>
+  auto operator()(D d, V x) const {
+    const V t = hn::IfThenElse(hn::IsNaN(x), x, hn::Min(hn::Max(x, hn::Set(d, -700)), hn::Set(d, 700)));
+    return gated_slope(d, t, sigmoid_of(d, t), hn::Set(d, 1));
+  }
+};
+
+// z = 2 sqrt(2 / pi) (x + 0.044715 x^3): 0.5 (1 + tanh u) = sigmoid(2 u).
+constexpr double tanh_gate = 1.5957691216057308;
+constexpr double cubic_gate = 0.044715 * tanh_gate;
+
+struct GeluTanh {
+  template <class D, class V>
+  auto operator()(D d, V x) const {
+    using T = hn::TFromD<D>;
+    const V z = hn::Mul(x, hn::MulAdd(hn::Set(d, T(cubic_gate)), hn::Mul(x, x), hn::Set(d, T(tanh_gate))));
+    return hn::Mul(x, sigmoid_of(d, z));
+  }
+};
+struct GeluTanhSlope {
+  template <class D, class V>
+  auto operator()(D d, V x) const {
+    using T = hn::TFromD<D>;
+    const V t = within_20(d, x);
+    const V s = hn::Mul(t, t);
+    const V one_cubic = hn::Set(d, T(cubic_gate));
+    const V linear = hn::Set(d, T(tanh_gate));
+    const V gate = sigmoid_of(d, hn::Mul(t, hn::MulAdd(one_cubic, s, linear)));
+    return gated_slope(d, t, gate, hn::MulAdd(hn::Set(d, T(3 * cubic_gate)), s, linear));
+  }
+};
+
+struct Gelu {
+  template <class D, class V>
+  auto operator()(D d, V x) const {
+    const V erf = erf_f32(d, hn::Mul(x, hn::Set(d, 0.70710678F)));
+    return hn::Mul(hn::Mul(x, hn::Set(d, 0.5F)), hn::Add(hn::Set(d, 1.0F), erf));
+  }
+};
+struct GeluSlope {
+  template <class D, class V>
+  auto operator()(D d, V x) const {
+    const V t = within_20(d, x);
+    const V erf = erf_f32(d, hn::Mul(t, hn::Set(d, 0.70710678F)));
+    const V density = hn::Mul(hn::Set(d, 0.39894228F), exp_of(d, hn::Mul(hn::Set(d, -0.5F), hn::Mul(t, t))));
+    return hn::MulAdd(t, density, hn::Mul(hn::Set(d, 0.5F), hn::Add(hn::Set(d, 1.0F), erf)));
+  }
+};
+
+inline double gelu_f64(double x) {
+  return x * 0.5 * (1 + std::erf(x * 0.70710678118654752));
+}
+inline double gelu_slope_f64(double x) {
+  const double density = 0.39894228040143268 * std::exp(-0.5 * x * x);
+  return 0.5 * (1 + std::erf(x * 0.70710678118654752)) + (density == 0 ? density : x * density);
+}
+
 template <class T, class F>
 void unary_tile(const void* a, const void*, const void*, void* out, std::size_t n) {
   unary<T>(a, out, n, F{});
@@ -253,6 +333,12 @@ std::span<const TileEntry> table() {
       one<Round>("round", 1),
       one<Relu>("relu", 1),
       one<Softplus>("softplus", 26),
+      {"gelu", unary_tile<float, Gelu>, scalar_tile<double, gelu_f64>, 14},
+      {"gelu_slope", unary_tile<float, GeluSlope>, scalar_tile<double, gelu_slope_f64>, 26},
+      one<GeluTanh>("gelu_tanh", 16),
+      one<GeluTanhSlope>("gelu_tanh_slope", 20),
+      one<Silu>("silu", 13),
+      one<SiluSlope>("silu_slope", 16),
       one<LogicalNot>("logical_not", 1),
       two<Add>("add", 1),
       two<Sub>("sub", 1),

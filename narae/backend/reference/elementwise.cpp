@@ -1,6 +1,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <numbers>
 #include <type_traits>
 
 #include "narae/backend/reference/floating.h"
@@ -177,6 +178,58 @@ struct Softplus {
   }
 };
 
+// x Phi(x), and its derivative Phi(x) + x phi(x), with the normal distribution's function and density.
+struct Gelu {
+  template <class T>
+  T operator()(T x) const {
+    return x * T(0.5) * (1 + std::erf(x * T(1 / std::numbers::sqrt2)));
+  }
+};
+struct GeluSlope {
+  template <class T>
+  T operator()(T x) const {
+    const T density = T(std::numbers::inv_sqrtpi / std::numbers::sqrt2) * std::exp(T(-0.5) * x * x);
+    return T(0.5) * (1 + std::erf(x * T(1 / std::numbers::sqrt2))) + (density == 0 ? density : x * density);
+  }
+};
+
+// 0.5 x (1 + tanh u) with u = sqrt(2 / pi) (x + 0.044715 x^3), and its derivative.
+struct GeluTanh {
+  static constexpr double scale = std::numbers::sqrt2 * std::numbers::inv_sqrtpi;
+  template <class T>
+  static T tanh_of(T x) {
+    return std::tanh(T(scale) * (x + T(0.044715) * x * x * x));
+  }
+  template <class T>
+  T operator()(T x) const {
+    return T(0.5) * x * (1 + tanh_of(x));
+  }
+};
+struct GeluTanhSlope {
+  template <class T>
+  T operator()(T x) const {
+    const T t = GeluTanh::tanh_of(x);
+    const T rest = 1 - t * t;
+    return T(0.5) * (1 + t) +
+           (rest == 0 ? rest : T(0.5) * x * rest * T(GeluTanh::scale) * (1 + T(3 * 0.044715) * x * x));
+  }
+};
+
+struct Silu {
+  template <class T>
+  T operator()(T x) const {
+    return x / (1 + std::exp(-x));
+  }
+};
+struct SiluSlope {
+  template <class T>
+  T operator()(T x) const {
+    const T gate = 1 / (1 + std::exp(-x));
+    const T rest = gate * (1 - gate);
+    return gate + (rest == 0 ? rest : x * rest);
+  }
+};
+
 template <class From>
 auto widened(From x) {
   if constexpr (std::is_same_v<From, BFloat16> || std::is_same_v<From, Float16>)
@@ -262,6 +315,12 @@ const DefineKernel kernels[] = {
     {reference(), "relu", floating_unary<Relu{}>},
     {reference(), "sigmoid", floating_unary<Sigmoid{}>},
     {reference(), "softplus", floating_unary<Softplus{}>},
+    {reference(), "gelu", floating_unary<Gelu{}>},
+    {reference(), "gelu_slope", floating_unary<GeluSlope{}>},
+    {reference(), "gelu_tanh", floating_unary<GeluTanh{}>},
+    {reference(), "gelu_tanh_slope", floating_unary<GeluTanhSlope{}>},
+    {reference(), "silu", floating_unary<Silu{}>},
+    {reference(), "silu_slope", floating_unary<SiluSlope{}>},
     {reference(), "logical_not", [](const KernelRequest& r) { return map<bool, [](bool x) { return !x; }>(r); }},
     {reference(), "add", number_binary<Add{}>},
     {reference(), "sub", number_binary<Sub{}>},
