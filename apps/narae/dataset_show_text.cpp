@@ -142,9 +142,7 @@ void show_pairs(const std::string& name, Split split, bool as_json) {
   const PairSplits splits = open_pairs(name);
   const TextPairs& part = splits.part(split);
   if (part.size() == 0) refuse_empty(name, split);
-  const text::Tokenizer tokenizer = training_tokenizer(
-      splits, splits.usual,
-      {.specials = {text::Special::padding, text::Special::unknown, text::Special::begin, text::Special::end}});
+  const text::Tokenizer tokenizer = training_tokenizer(splits, splits.usual);
   const EncodedTexts encoded_part = encoded_pairs(splits, split, tokenizer);
   Json json{{"name", splits.name}, {"kind", name_of(DataKind::pairs)}};
   for (const Split s : all_splits) json["samples"][std::string(name_of(s))] = splits.part(s).size();

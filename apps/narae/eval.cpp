@@ -139,6 +139,9 @@ Report judge(const Arguments& arguments) {
           "the answers of several runs can be averaged where they are classes of samples, not in the task " +
           next.recipe.task);
     }
+    if (arguments.searches && next.recipe.task != "translate") {
+      throw UsageError("--beams: the task " + next.recipe.task + " has no answers that are searched for");
+    }
     if (arguments.top > 0 && task_of(next.recipe.task).answers != Answers::sample_classes) {
       throw UsageError("--top: the task " + next.recipe.task + " has no classes of samples");
     }
@@ -168,8 +171,6 @@ Report judge(const Arguments& arguments) {
   }
   if (recipe.task == "translate") {
     report.translation = judge_translations(report.judged.front(), report.split, arguments);
-  } else if (arguments.searches) {
-    throw UsageError("--beams: the task " + recipe.task + " has no answers that are searched for");
   }
   if (dataset.files) report.skipped = dataset.files->skipped.count();
   if (!report.has_classes()) return report;
@@ -198,7 +199,7 @@ Json translation_json(const TranslationReport& report) {
   return {{"samples", report.samples},
           {"exact", report.exact},
           {"bleu", report.bleu.meaningful ? Json(report.bleu.bleu) : Json()},
-          {"signature", "nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp"},
+          {"signature", text::bleu_signature},
           {"precisions", report.bleu.precisions},
           {"brevity_penalty", report.bleu.brevity_penalty}};
 }
@@ -349,7 +350,7 @@ void add_eval(CLI::App& app) {
   command
       ->add_option("--save", arguments->save,
                    "Draw the confusion matrix; of translations, write sources, references and answers (FILE.tsv)")
-      ->type_name("FILE.png")
+      ->type_name("FILE")
       ->excludes("--text");
   const auto search = add_search_flags(*command, arguments->search);
   for (CLI::Option* option : search) option->excludes("--text");

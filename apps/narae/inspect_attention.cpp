@@ -58,11 +58,11 @@ Tokens tokens_of(const text::Tokenizer& tokenizer, const std::string& text) {
   return tokens;
 }
 
-void require_room(const Tokens& tokens, std::int64_t context) {
+void require_room(const Tokens& tokens, std::int64_t context, const char* flag) {
   const std::int64_t most = context > 0 ? std::min(context, most_tokens) : most_tokens;
-  if (tokens.ids.empty()) throw UsageError("--text: there are no tokens in it");
+  if (tokens.ids.empty()) throw UsageError(fmt::format("{}: there are no tokens in it", flag));
   if (std::ssize(tokens.ids) <= most) return;
-  throw UsageError(fmt::format("--text: {} tokens; at most {} can be looked at at once", tokens.ids.size(), most));
+  throw UsageError(fmt::format("{}: {} tokens; at most {} can be looked at at once", flag, tokens.ids.size(), most));
 }
 
 void name_all(Tokens& tokens, const text::Tokenizer& tokenizer) {
@@ -84,10 +84,13 @@ Looks look_at_translation(const TrainedModel& model, const nn::EncoderDecoder& n
                                  ? translate(network, tokenizer, std::span(&arguments.text, 1)).front()
                                  : arguments.answer;
   looks.answer = tokens_of(tokenizer, answer);
-  looks.source.ids.push_back(*tokenizer.end_token());
-  looks.answer.ids.insert(looks.answer.ids.begin(), *tokenizer.vocabulary.find(text::Special::begin));
-  require_room(looks.source, 0);
-  require_room(looks.answer, network.context());
+  const auto begin = tokenizer.vocabulary.find(text::Special::begin);
+  const auto end = tokenizer.end_token();
+  if (!begin || !end) throw Error("the tokenizer has no <bos> or no <eos> for answers to begin and end with");
+  looks.source.ids.push_back(*end);
+  looks.answer.ids.insert(looks.answer.ids.begin(), *begin);
+  require_room(looks.source, 0, "--text");
+  require_room(looks.answer, network.context(), "--answer");
   const AttentionRecord record;
   (void)network({.x = looks.source.row(), .target = looks.answer.row()});
   looks.entries = record.entries();
@@ -99,7 +102,7 @@ Looks look_at_text(const TrainedModel& model, const Arguments& arguments) {
   const nn::SequenceModule& network = language_model_of(model);
   Looks looks;
   looks.source = tokens_of(*model.tokenizer, arguments.text);
-  require_room(looks.source, network.context());
+  require_room(looks.source, network.context(), "--text");
   const AttentionRecord record;
   (void)network({.x = looks.source.row()});
   looks.entries = record.entries();
@@ -142,6 +145,16 @@ Array ids_of(const Tokens& tokens) {
   return tokens.row().array();
 }
 
+// A map of many tokens takes about a thousand pixels each way.
+void require_drawable(const std::vector<draw::HeatMap>& maps) {
+  constexpr std::int64_t most_cells = 4'000'000;
+  std::int64_t cells = 0;
+  for (const draw::HeatMap& map : maps) cells += map.values.count();
+  if (cells <= most_cells) return;
+  throw UsageError(fmt::format("{} maps with {} numbers are too many for a picture: choose with --layer or --head",
+                               maps.size(), cells));
+}
+
 void run(const Arguments& arguments) {
   const InspectionFiles files = inspection_files(arguments.save);
   const TrainedModel model = load_run(arguments.run, arguments.last ? "last" : "best");
@@ -158,6 +171,9 @@ void run(const Arguments& arguments) {
   std::vector<draw::HeatMap> maps;
   Json layers = Json::array();
   int heads = 1;
+  std::vector<Tensor> all;
+  for (const auto& entry : looks.entries) all.push_back(entry.probabilities);
+  eval(all);
   for (const auto& entry : looks.entries) {
     const Array probabilities = entry.probabilities.array();
     numbers[entry.module] = probabilities;
@@ -171,6 +187,7 @@ void run(const Arguments& arguments) {
                       .columns = side_of(looks, entry, true).names});
     }
   }
+  require_drawable(maps);
   write_inspection(files,
                    draw::heat_maps(maps, {.title = "Attention of " + arguments.run,
                                           .line = "a row for each token that looks, a column for each that is seen",

@@ -84,7 +84,7 @@ bool looks_like_file(const std::string& input) {
 }
 
 // A text is given itself, or as a file with a text a line.
-std::vector<std::string> texts_of(const std::string& input) {
+std::vector<std::string> texts_of(const std::string& input, bool with_empty_lines = false) {
   std::error_code ignored;
   std::vector<std::string> texts{input};
   if (looks_like_file(input) && !fs::exists(input, ignored)) throw Error(input + ": there is no such file");
@@ -92,7 +92,7 @@ std::vector<std::string> texts_of(const std::string& input) {
     const std::string content = read_input(input);
     texts.clear();
     for (const std::string_view line : text::lines_of(content))
-      if (line.find_first_not_of(" \t") != std::string_view::npos) texts.emplace_back(line);
+      if (with_empty_lines || line.find_first_not_of(" \t") != std::string_view::npos) texts.emplace_back(line);
     if (texts.empty()) throw Error(input + ": there is no text in it");
   }
   return texts;
@@ -179,14 +179,16 @@ void run_translations(const Arguments& arguments, const TrainedModel& model) {
   if (!arguments.save.empty()) throw UsageError("--save draws answers; those to texts are printed");
   std::vector<std::string> texts;
   for (const std::string& input : arguments.inputs) {
-    for (std::string& text : texts_of(input)) texts.push_back(std::move(text));
+    for (std::string& text : texts_of(input, true)) texts.push_back(std::move(text));
   }
   const std::vector<std::string> answers = translate(translator_of(model), *model.tokenizer, texts, arguments.search);
   Json json = Json::array();
   std::string lines;
   for (std::size_t i = 0; i < texts.size(); ++i) {
     json.push_back({{"input", texts[i]}, {"answer", answers[i]}});
-    lines += answers[i] + "\n";
+    std::string line = answers[i];
+    std::replace(line.begin(), line.end(), '\n', ' ');
+    lines += line + "\n";
   }
   if (arguments.json) {
     print_json(json);

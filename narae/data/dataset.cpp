@@ -140,10 +140,11 @@ Dataset loaded(const Dataset& dataset) {
       return whole((*indices)[static_cast<std::size_t>(i)]);
     };
   }
-  if (dataset.lengths && dataset.indices) {
-    std::vector<std::int64_t> lengths(static_cast<std::size_t>(dataset.size()));
-    for (std::size_t i = 0; i < lengths.size(); ++i) lengths[i] = dataset.length(static_cast<std::int64_t>(i));
-    result.lengths = std::make_shared<const std::vector<std::int64_t>>(std::move(lengths));
+  for (auto lengths : {&Dataset::lengths, &Dataset::label_lengths}) {
+    if (!(dataset.*lengths) || !dataset.indices) continue;
+    std::vector<std::int64_t> chosen;
+    for (const std::int64_t i : *dataset.indices) chosen.push_back((*(dataset.*lengths))[static_cast<std::size_t>(i)]);
+    result.*lengths = std::make_shared<const std::vector<std::int64_t>>(std::move(chosen));
   }
   result.stored = dataset.size();
   for (const Field& field : dataset.fields) {

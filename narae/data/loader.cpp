@@ -48,6 +48,7 @@ class BatchMaker {
                    Normalizer(image().dtype, image().shape, statistics(dataset.mean), statistics(dataset.stddev)),
                    options.seed) {
     if (dataset.lengths) check_lengths();
+    if (dataset.label_lengths) check_label_lengths();
     if (numbers_ && options.augment.mixes()) {
       throw Error("loader: mixup and cutmix mix pictures, but dataset " + dataset.name + " holds numbers of tokens");
     }
@@ -116,7 +117,6 @@ class BatchMaker {
       fail("a length of " + std::to_string(length) + "; samples have 1 to " + std::to_string(image().shape[0]) +
            " positions");
     }
-    if (dataset_.label_lengths) check_label_lengths();
     if (options_.augment.enabled() || options_.augment.mixes())
       fail("sequences of different lengths are not augmented");
     if (options_.normalize && dataset_.mean.size() > 1) fail("sequences are normalised by one mean, not by several");
@@ -124,6 +124,7 @@ class BatchMaker {
 
   void check_label_lengths() const {
     const auto fail = [&](const std::string& what) { throw Error("loader: dataset " + dataset_.name + ": " + what); };
+    if (!dataset_.lengths) fail("labels have lengths, but samples have none");
     if (label().dtype != DType::i64 || label().shape.rank() != 1) {
       fail("labels that are sequences are i64 (positions), not " + std::string(name_of(label().dtype)) + " " +
            to_string(label().shape));

@@ -245,7 +245,9 @@ text::Tokenizer training_tokenizer(const PairSplits& splits, const text::Tokeniz
                                    const text::VocabularyOptions& options) {
   std::vector<std::string> texts = splits.train.sources;
   texts.insert(texts.end(), splits.train.targets.begin(), splits.train.targets.end());
-  return text::learn_tokenizer(texts, rule, options);
+  text::VocabularyOptions all = options;
+  all.specials = {text::Special::padding, text::Special::unknown, text::Special::begin, text::Special::end};
+  return text::learn_tokenizer(texts, rule, all);
 }
 
 text::Tokenizer training_tokenizer(const TextSplits& splits, const text::Tokenization& rule,

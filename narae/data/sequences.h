@@ -73,7 +73,7 @@ struct EncodedTexts {
 /// A tokenizer that knows the tokens of the training texts.
 [[nodiscard]] NARAE_API text::Tokenizer training_tokenizer(const TextSplits& splits, const text::Tokenization& rule,
                                                            const text::VocabularyOptions& options = {});
-/// One for sources and targets.
+/// One for sources and targets, whose special tokens are `<pad>`, `<unk>`, `<bos>` and `<eos>` whatever `options` say.
 [[nodiscard]] NARAE_API text::Tokenizer training_tokenizer(const PairSplits& splits, const text::Tokenization& rule,
                                                            const text::VocabularyOptions& options = {});
 [[nodiscard]] NARAE_API text::Tokenizer training_tokenizer(const TagSplits& splits, bool lowercase = false,

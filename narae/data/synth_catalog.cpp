@@ -55,6 +55,8 @@ struct SynthSet {
   std::int64_t test;
   std::string_view settings;
   Make make;
+  std::int64_t shortest = 2;  ///< of the setting `length`
+  std::int64_t longest = 1 << 20;
 
   [[nodiscard]] DataKind kind() const { return static_cast<DataKind>(make.index()); }
 };
@@ -129,15 +131,15 @@ constexpr std::array sets{
     SynthSet{"synth:series", "trend, season and noise, 2,000 rows (rows=N, period=N, noise=X)", 0, 0,
              "rows period noise", open_numbers},
     SynthSet{"synth:copy", "up to 12 letters (length=N) and the same again", 20000, 1000, "train test length",
-             open_rule<PairRule::copy, 12>},
+             open_rule<PairRule::copy, 12>, 1, 1 << 16},
     SynthSet{"synth:reverse", "up to 12 letters (length=N) and the same backwards", 20000, 1000, "train test length",
-             open_rule<PairRule::reverse, 12>},
+             open_rule<PairRule::reverse, 12>, 1, 1 << 16},
     SynthSet{"synth:sort", "up to 12 letters (length=N) and the same by the alphabet", 20000, 1000, "train test length",
-             open_rule<PairRule::sort, 12>},
+             open_rule<PairRule::sort, 12>, 1, 1 << 16},
     SynthSet{"synth:add", "sums of numbers of up to 3 digits (length=N), 27+5 and 32", 50000, 1000, "train test length",
-             open_rule<PairRule::add, 3>},
+             open_rule<PairRule::add, 3>, 1, 18},
     SynthSet{"synth:numbers", "numbers of up to 6 digits (length=N) in English words and in Korean", 20000, 1000,
-             "train test length", open_named_numbers}};
+             "train test length", open_named_numbers, 1, 9}};
 
 std::string_view in_words(DataKind kind) {
   constexpr std::string_view words[] = {"arrays of one shape, as pictures",
@@ -190,7 +192,7 @@ SynthSettings parse_settings(const SynthSet& set, std::string_view query, const 
     if (key == "seed") settings.seed = integer(0, std::numeric_limits<std::int64_t>::max());
     if (key == "noise") settings.noise = number_from<double>(value, key, name, 0, 1000);
     if (key == "size") settings.size = integer(least_shapes_side, most_shapes_side);
-    if (key == "length") settings.length = integer(2, set.kind() == DataKind::samples ? 1 << 20 : 1 << 16);
+    if (key == "length") settings.length = integer(set.shortest, set.longest);
     if (key == "characters") settings.characters = integer(1000, 1 << 28);
     if (key == "rows") settings.rows = integer(10, most_samples);
     if (key == "period") settings.period = integer(2, most_samples);

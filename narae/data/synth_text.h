@@ -40,14 +40,14 @@ enum class PairRule {
 };
 
 /// Pairs for networks that turn a text into another, to be cut into characters: `length` letters at most and half as
-/// many at least, or two numbers of up to `length` digits. No source of the validation and test parts, `test` pairs
-/// each, is in the training part, as long as there are others to be drawn. Throws Error for a length below 1 or above
-/// 65536 (add: 18), and negative sizes.
+/// many at least, or two numbers of up to `length` digits. Sources of the validation and test parts, `test` pairs each,
+/// are different ones, and none is in the training part. Throws Error for a length below 1 or above 65536 (add: 18) and
+/// negative sizes, UsageError for more pairs than there are different sources.
 [[nodiscard]] NARAE_API PairSplits synth_pairs(PairRule rule, std::int64_t train, std::int64_t test,
                                                std::int64_t length, std::uint64_t seed = 0);
 
 /// Numbers of up to `length` digits in English words and in Korean: "two hundred six", 이백육. Parts as in synth_pairs.
-/// Throws Error for a length below 1 or above 9, and negative sizes.
+/// Throws Error for a length below 1 or above 9, and as synth_pairs does.
 [[nodiscard]] NARAE_API PairSplits synth_numbers(std::int64_t train, std::int64_t test, std::int64_t length,
                                                  std::uint64_t seed = 0);
 

@@ -38,15 +38,15 @@ inline void require_sizes(std::string_view set, std::int64_t train, std::int64_t
               " test samples; at least 0 each");
 }
 
-/// A number of up to so many digits; each count of digits is as likely as another.
+/// A number of up to so many digits, each as likely as another.
 [[nodiscard]] inline std::uint64_t draw_number(std::int64_t digits, RandomStream& random) {
-  std::uint64_t bound = 10;
-  for (std::uint64_t more = random.below(static_cast<std::uint64_t>(digits)); more > 0; --more) bound *= 10;
+  std::uint64_t bound = 1;
+  for (std::int64_t k = 0; k < digits; ++k) bound *= 10;
   return random.below(bound);
 }
 
-/// Pairs of texts as `draw(random)` makes them, to be cut into characters. No source of the validation and test parts,
-/// `test` pairs each, is in the training part, as long as others are drawn.
+/// Pairs of texts as `draw(random)` makes them, to be cut into characters. Sources of the validation and test parts,
+/// `test` pairs each, are different ones, and none is in the training part. Throws UsageError when there are too few.
 template <class Draw>
 [[nodiscard]] PairSplits drawn_pairs(const std::string& name, std::int64_t train, std::int64_t test, std::uint64_t seed,
                                      const Draw& draw) {
@@ -60,6 +60,10 @@ template <class Draw>
       RandomStream random = random_of(name, split, seed, i);
       std::pair<std::string, std::string> pair = draw(random);
       for (int k = 1; k < attempts && judged.contains(pair.first); ++k) pair = draw(random);
+      if (judged.contains(pair.first)) {
+        throw UsageError(name + ": there are too few different sources of that length for " + std::to_string(test) +
+                         " pairs to validate and as many to test with; choose a smaller test or a greater length");
+      }
       if (split != Split::train) judged.insert(pair.first);
       pairs.sources.push_back(std::move(pair.first));
       pairs.targets.push_back(std::move(pair.second));

@@ -9,7 +9,6 @@
 #include <filesystem>
 #include <map>
 #include <optional>
-#include <set>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
@@ -56,8 +55,10 @@ std::pair<std::size_t, std::size_t> sides_of(const std::vector<std::string>& nam
   const auto find = [&](const std::string& side) {
     const auto found = std::find(names.begin(), names.end(), side);
     if (found != names.end()) return static_cast<std::size_t>(found - names.begin());
-    throw UsageError(fmt::format("pairs {}: there is no side '{}' (there are {}){}", what, side, fmt::join(names, ", "),
-                                 did_you_mean(side, names)));
+    for (std::size_t i = 0; i < names.size(); ++i)
+      if (side == std::to_string(i + 1)) return i;
+    throw UsageError(fmt::format("pairs {}: there is no side '{}' (there are {}){}; data.source and data.target choose",
+                                 what, side, fmt::join(names, ", "), did_you_mean(side, names)));
   };
   const auto english = std::find(names.begin(), names.end(), "en");
   std::size_t target = options.target.empty() ? names.size() : find(options.target);
@@ -91,7 +92,9 @@ std::optional<Side> side_named(const fs::path& file) {
   const std::string language = name.substr(dot + 1);
   const bool short_word = (language.size() == 2 || language.size() == 3) &&
                           std::all_of(language.begin(), language.end(), [](char c) { return c >= 'a' && c <= 'z'; });
-  constexpr std::array<std::string_view, 6> formats{"txt", "tsv", "csv", "xml", "all", "md"};
+  constexpr std::array<std::string_view, 22> formats{"txt", "tsv", "csv", "xml", "all", "md",  "bin", "idx",
+                                                     "npy", "npz", "pos", "neg", "jpg", "png", "gif", "bmp",
+                                                     "zip", "tar", "wav", "dat", "log", "sh"};
   if (!short_word || std::find(formats.begin(), formats.end(), language) != formats.end()) return std::nullopt;
   return Side{name.substr(0, dot), language};
 }
@@ -128,9 +131,6 @@ TextPairs read_parallel(const fs::path& source, const fs::path& target, std::siz
 }
 
 PairSplits read_parallel_set(const fs::path& path, const ParallelFiles& files, const PairSetOptions& options) {
-  if (!files.contains("train")) {
-    throw Error("pairs " + path.string() + ": there are no files to train with; " + pair_set_layout());
-  }
   std::vector<std::string> languages;
   for (const auto& [language, file] : files.at("train").begin()->second) languages.push_back(language);
   const auto [source, target] = sides_of(languages, options, path.string());
@@ -161,46 +161,66 @@ std::optional<TableFormat> format_of(const fs::path& file) {
   return std::nullopt;
 }
 
-bool is_header(const Fields& fields) {
-  const auto has = [&](std::string_view name) { return std::find(fields.begin(), fields.end(), name) != fields.end(); };
-  return std::any_of(known_headers.begin(), known_headers.end(),
-                     [&](const auto& names) { return has(names.first) && has(names.second); });
+bool has(const Fields& fields, std::string_view name) {
+  return std::find(fields.begin(), fields.end(), name) != fields.end();
 }
 
-// Whether a file begins with pairs: a CSV file by its header, one with tabs by rows of as many columns, two or more.
+bool is_header(const Fields& fields) {
+  return std::any_of(known_headers.begin(), known_headers.end(),
+                     [&](const auto& names) { return has(fields, names.first) && has(fields, names.second); });
+}
+
+// The sides that a header's known names stand for, as far as they are not chosen.
+PairSetOptions with_known_names(const Fields& header, PairSetOptions options) {
+  for (const auto& [source, target] : known_headers) {
+    if (!has(header, source) || !has(header, target)) continue;
+    if (options.source.empty()) options.source = options.target == source ? target : source;
+    if (options.target.empty()) options.target = options.source == target ? source : target;
+  }
+  return options;
+}
+
+// Whether a file begins with pairs: a CSV file by its header, one with tabs by rows of two columns or more.
 bool begins_with_pairs(const fs::path& file) {
   const auto format = format_of(file);
   if (!format) return false;
-  const std::string beginning = text::read_beginning(file, 4096);
-  if (*format == TableFormat::tsv) {
-    std::set<std::ptrdiff_t> tabs;
-    for (const std::string_view line : text::lines_of(beginning))
-      tabs.insert(std::count(line.begin(), line.end(), '\t'));
-    return tabs.size() == 1 && *tabs.begin() >= 1;
-  }
+  std::string beginning = text::read_beginning(file, 4096);
+  if (beginning.starts_with("\xEF\xBB\xBF")) beginning.erase(0, 3);
   std::optional<Fields> first;
+  std::size_t fewest = 2;
   try {  // a row may be cut off at the end of what was read
     text::for_each_row(beginning, *format, file.string(), [&](const Fields& fields, std::size_t) {
       if (!first) first = fields;
+      fewest = std::min(fewest, fields.size());
     });
   } catch (const Error&) {
     if (!first) return false;
   }
-  return first && is_header(*first);
+  if (!first) return false;
+  return *format == TableFormat::csv ? is_header(*first) : fewest == 2;
 }
 
-// The one table of pairs at a place.
-std::optional<fs::path> table_at(const fs::path& path) {
-  if (is_file(path)) return begins_with_pairs(path) ? std::optional(path) : std::nullopt;
-  std::vector<fs::path> tables;
-  std::error_code ignored;
+// The tables of pairs at a place by the part that they are named after; one alone, whatever its name, is "train".
+std::map<std::string_view, fs::path> tables_at(const fs::path& path) {
+  std::map<std::string_view, fs::path> named;
+  std::vector<fs::path> others;
+  if (is_file(path)) {
+    if (begins_with_pairs(path)) named.emplace("train", path);
+    return named;
+  }
+  std::error_code ignored;  // a folder that can't be read holds nothing for us
   for (const fs::directory_entry& entry : fs::directory_iterator(path, ignored)) {
     const std::string name = entry.path().filename().string();
-    if (!name.starts_with('.') && !name.starts_with('_') && is_file(entry.path()) && begins_with_pairs(entry.path())) {
-      tables.push_back(entry.path());
-    }
+    if (name.starts_with('.') || name.starts_with('_') || !is_file(entry.path())) continue;
+    if (!begins_with_pairs(entry.path())) continue;
+    const std::string_view part = text::part_named(entry.path());
+    if (part.empty() || !named.emplace(part, entry.path()).second) others.push_back(entry.path());
   }
-  return tables.size() == 1 ? std::optional(tables[0]) : std::nullopt;
+  if (named.contains("train")) return named;
+  for (const auto& [part, file] : named) others.push_back(file);
+  named.clear();
+  if (others.size() == 1) named.emplace("train", others[0]);
+  return named;
 }
 
 TextPairs read_table(const fs::path& file, const PairSetOptions& options) {
@@ -213,14 +233,7 @@ TextPairs read_table(const fs::path& file, const PairSetOptions& options) {
       Fields names = fields;
       const bool header = is_header(fields);
       for (std::size_t i = 0; !header && i < names.size(); ++i) names[i] = std::to_string(i + 1);
-      PairSetOptions chosen = options;
-      for (const auto& [source, target] : known_headers) {
-        const auto has = [&](std::string_view n) { return std::find(names.begin(), names.end(), n) != names.end(); };
-        if (!header || !has(source) || !has(target)) continue;
-        if (chosen.source.empty() && chosen.target != source) chosen.source = source;
-        if (chosen.target.empty() && chosen.source != target) chosen.target = target;
-      }
-      sides = sides_of(names, chosen, file.string());
+      sides = sides_of(names, header ? with_known_names(names, options) : options, file.string());
       if (header) return;
     }
     if (std::max(sides->first, sides->second) >= fields.size()) {
@@ -275,24 +288,32 @@ void check(const PairSetOptions& options) {
 }  // namespace
 
 std::string pair_set_layout() {
-  return "files in parallel such as train.en and train.de (val, test likewise), or one table with two columns between "
-         "tabs, or a CSV file with a header such as source,target or Q,A; plain or .gz";
+  return "files in parallel such as train.en and train.de (val, test likewise), or a table with two columns between "
+         "tabs, or a CSV file with a header such as source,target or Q,A (one, or train, val and test); plain or .gz";
 }
 
 bool holds_pair_set(const std::string& path) {
-  return parallel_files(path).contains("train") || table_at(path).has_value();
+  return parallel_files(path).contains("train") || tables_at(path).contains("train");
 }
 
 PairSplits read_pair_set(const std::string& path, const PairSetOptions& options) {
   check(options);
   PairSplits splits;
-  if (const ParallelFiles files = parallel_files(path); !files.empty()) {
+  const auto tables = tables_at(path);
+  if (const ParallelFiles files = parallel_files(path); files.contains("train")) {
     splits = read_parallel_set(path, files, options);
-  } else if (const auto table = table_at(path)) {
-    splits.name = text::set_name(path);
-    splits.train = read_table(*table, options);
+  } else if (tables.contains("train")) {
+    const auto read = [&](std::string_view part) {
+      return tables.contains(part) ? read_table(tables.at(part), options) : TextPairs{};
+    };
+    splits = {.name = text::set_name(path),
+              .train = read("train"),
+              .validation = read("validation"),
+              .test = read("test"),
+              .usual = {}};
   } else {
-    throw Error("pairs " + path + ": nothing there is known as pairs of texts; expected are " + pair_set_layout());
+    throw Error("pairs " + path + ": nothing there is known as pairs of texts to train with; expected are " +
+                pair_set_layout());
   }
   double of_rest = options.validation_fraction;
   if (splits.test.size() == 0) {

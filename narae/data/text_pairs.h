@@ -45,15 +45,18 @@ struct PairSetOptions {
 };
 
 /// Reads pairs of texts, plain or gzip:
-/// - a folder with files in parallel, line by line, named after a part and ending in a language: `train.en`,
-/// `train.de`,
-///   `val.en`, `test_2016_flickr.en.gz`, ... (multi30k). Of several files for one part the first by name is taken;
-/// - one table: `.tsv` or `.txt` with tabs (Tatoeba's `kor.txt`: English, Korean, attribution), or `.csv` with a header
-///   (`Q,A,label`; also source, target; question, answer; input, output). The same source several times stays together
-///   in one part.
-/// Pairs with an empty side are left out. Throws Error naming the files when their numbers of lines differ, file and
-/// line for a row without two sides, and listing the sides for one that is not there; UsageError for shares out of
-/// range and for two equal sides.
+/// - a folder with files in parallel, line by line, named after a part and ending in a language of two or three
+/// letters:
+///   `train.en`, `train.de`, `val.en`, `test_2016_flickr.en.gz`, ... (multi30k); of several for one part the first by
+///   name;
+/// - tables, one or named after parts: `.tsv` or `.txt` with tabs (Tatoeba's `kor.txt`: English, Korean, attribution),
+/// or
+///   `.csv` with a header (`Q,A,label`; also source, target; question, answer; input, output; prompt, response).
+///
+/// Parts that the set lacks are taken from the training part at random, each source with all its targets: none is in
+/// two parts. Pairs with an empty side are left out. Throws Error naming the files when their numbers of lines differ,
+/// file and line for a row without two sides; UsageError listing the sides for one that is not there, for two equal
+/// sides, and for shares out of range.
 [[nodiscard]] NARAE_API PairSplits read_pair_set(const std::string& path, const PairSetOptions& options = {});
 
 /// Whether `read_pair_set` knows what lies there.

@@ -46,7 +46,6 @@ struct Layout {
 
 Layout lay_out(std::span<const HeatMap> maps) {
   Layout layout;
-  std::int64_t most = 1;
   std::int64_t rows = 1;
   std::int64_t columns = 1;
   int title = 0;
@@ -57,7 +56,7 @@ Layout lay_out(std::span<const HeatMap> maps) {
     layout.column_names = std::max(layout.column_names, widest_of(map.columns));
     title = std::max(title, width_of(map.title));
   }
-  most = std::max(rows, columns);
+  const std::int64_t most = std::max(rows, columns);
   layout.cell = static_cast<int>(std::clamp<std::int64_t>(600 / most, 2, line_height + 1));
   if (layout.cell < line_height) layout.row_names = layout.column_names = 0;  // no room for names
   layout.width = std::max(title, layout.row_names + 4 + layout.cell * static_cast<int>(columns));

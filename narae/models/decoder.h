@@ -4,7 +4,6 @@
 #include <string>
 #include <vector>
 
-#include "narae/nn/module_list.h"
 #include "narae/nn/sequence.h"
 
 // What decoder-only transformers have in common: the context, and the keys and values that are kept while a text is

@@ -80,7 +80,7 @@ std::vector<ModelOption> transformer_options() {
       count("decoder_layers", 0, 0, "of the decoder; 0: as many"),
       count("heads", 8, 1, "of attention; they divide the width"),
       count("hidden", 0, 0, "width of the feed-forward layers; 0: 4 widths"),
-      count("context", 1024, 1, "tokens that an answer may have"),
+      count("context", 1024, 1, "tokens that an answer may have when it is written; training takes longer ones"),
       {.name = "dropout",
        .initial = 0.1,
        .choices = {},

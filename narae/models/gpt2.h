@@ -4,6 +4,7 @@
 #include "narae/nn/dropout.h"
 #include "narae/nn/embedding.h"
 #include "narae/nn/linear.h"
+#include "narae/nn/module_list.h"
 #include "narae/nn/norm.h"
 
 namespace narae::models {

@@ -3,6 +3,7 @@
 #include "narae/models/decoder.h"
 #include "narae/nn/embedding.h"
 #include "narae/nn/linear.h"
+#include "narae/nn/module_list.h"
 #include "narae/nn/norm.h"
 #include "narae/nn/transformer.h"
 

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -22,6 +23,9 @@ std::int64_t decoder_layers_of(const TransformerOptions& options) {
 TransformerOptions checked(const TransformerOptions& options) {
   if (options.width < 2 || options.layers < 1 || options.heads < 1 || options.context < 1) {
     throw UsageError("transformer: layers, heads and context must be at least 1, the width at least 2");
+  }
+  if (options.decoder_layers < 0 || options.hidden < 0) {
+    throw UsageError("transformer: decoder_layers and hidden must be at least 0");
   }
   if (options.width % options.heads != 0) {
     throw UsageError("transformer: " + std::to_string(options.heads) + " heads do not divide the width " +
@@ -183,13 +187,9 @@ class Transformer::Answer : public models::Decoder {
   }
 
   [[nodiscard]] nn::SequenceOutput run(const nn::SequenceInput& input) const override {
-    const std::size_t own = input.state.empty() ? 0 : input.state.size() - memory_.size();
     nn::SequenceInput of_decoder = input;
-    of_decoder.state.resize(own);
-    const std::vector<Tensor> memory =
-        input.state.empty()
-            ? memory_
-            : std::vector<Tensor>(input.state.begin() + static_cast<std::ptrdiff_t>(own), input.state.end());
+    std::vector<Tensor> memory = memory_;
+    if (!input.state.empty()) std::tie(of_decoder.state, memory) = parts_of(input.state);
     const DecoderCall call(of_decoder, options());
     const Tensor y = model_.transformer_.decode(
         model_.embedded(input.x, model_.target_embedding_, call.positions()),
@@ -229,6 +229,10 @@ class Transformer::Answer : public models::Decoder {
     return own;
   }
   [[nodiscard]] std::pair<std::vector<Tensor>, std::vector<Tensor>> parts_of(const std::vector<Tensor>& state) const {
+    if (state.size() <= memory_.size()) {
+      throw Error("transformer: a state of " + std::to_string(state.size()) +
+                  " parts belongs to another network (begin with empty_state)");
+    }
     const auto middle = state.end() - std::ssize(memory_);
     return {{state.begin(), middle}, {middle, state.end()}};
   }

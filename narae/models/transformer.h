@@ -20,7 +20,7 @@ struct TransformerOptions {
   std::int64_t decoder_layers = 0;  ///< 0: as many
   std::int64_t heads = 8;
   std::int64_t hidden = 0;      ///< width of the feed-forward layers; 0: 4 widths
-  std::int64_t context = 1024;  ///< tokens that an answer may have
+  std::int64_t context = 1024;  ///< tokens that an answer may have when it is written
   double dropout = 0.1;         ///< of embedded tokens, probabilities, hidden units and branches
   bool norm_first = false;      ///< pre-norm layers
   nn::FeedForwardActivation activation = nn::FeedForwardActivation::relu;

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "narae/core/error.h"
-#include "narae/text/words.h"
 
 namespace narae::text {
 namespace {
@@ -44,6 +43,35 @@ std::string with_pairs(const std::string& text, const IsPair& is_pair, const Wri
     }
   }
   return result;
+}
+
+// Length of the blank that a text begins with, of those that Python's str.split() knows; 0 for none.
+std::size_t blank_at(std::string_view text) {
+  const char c = text.front();
+  if (c == ' ' || (c >= '\t' && c <= '\r') || (c >= '\x1c' && c <= '\x1f')) return 1;
+  for (const std::string_view two : {"\u0085", "\u00a0"})
+    if (text.starts_with(two)) return two.size();
+  for (const std::string_view three :
+       {"\u1680", "\u2000", "\u2001", "\u2002", "\u2003", "\u2004", "\u2005", "\u2006", "\u2007", "\u2008", "\u2009",
+        "\u200a", "\u2028", "\u2029", "\u202f", "\u205f", "\u3000"}) {
+    if (text.starts_with(three)) return three.size();
+  }
+  return 0;
+}
+
+std::vector<std::string> split(std::string_view text) {
+  std::vector<std::string> words;
+  bool inside = false;
+  while (!text.empty()) {
+    const std::size_t blank = blank_at(text);
+    if (blank == 0) {
+      if (!inside) words.emplace_back();
+      words.back() += text.front();
+    }
+    inside = blank == 0;
+    text.remove_prefix(std::max<std::size_t>(blank, 1));
+  }
+  return words;
 }
 
 using Counts = std::unordered_map<std::string, std::int64_t>;
@@ -94,7 +122,7 @@ std::vector<std::string> tokens_13a(std::string_view given) {
       [](std::string& out, char a, char b) {
         out.append({a, ' ', b, ' '});
       });
-  return words_of(apart, WordRule::blanks);
+  return split(apart);
 }
 
 BleuScore bleu(std::span<const std::string> translations, std::span<const std::string> references) {

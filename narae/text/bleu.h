@@ -22,8 +22,11 @@ struct BleuScore {
   bool meaningful = false;
 };
 
-/// BLEU of a corpus (Papineni et al. 2002) as sacreBLEU 2 computes it (Post 2018), one reference each:
-/// nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp. Texts are given as people write them. Throws Error when there are not
+/// How this BLEU is computed, in sacreBLEU's words.
+inline constexpr std::string_view bleu_signature = "nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp";
+
+/// BLEU of a corpus (Papineni et al. 2002) as sacreBLEU 2 computes it (Post 2018), one reference each
+/// (bleu_signature). Texts are given as people write them. Throws Error when there are not
 /// as many references as translations.
 [[nodiscard]] NARAE_API BleuScore bleu(std::span<const std::string> translations,
                                        std::span<const std::string> references);

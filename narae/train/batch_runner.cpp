@@ -18,7 +18,8 @@ std::vector<nn::TrainingOutput> BatchRunner::answers(const Batch& batch) {
     if (padded) throw Error(network_.kind() + " takes no sequences of different lengths");
     return network_.training_outputs(batch.image);
   }
-  nn::SequenceInput input{.x = batch.image, .lengths = {}, .state = std::move(state_)};
+  nn::SequenceInput input{.x = batch.image, .lengths = {}};
+  if (batch.goes_on) input.state = std::move(state_);
   state_.clear();
   if (padded) input.lengths = batch.lengths;
   if (batch.target.shape.count() > 0) input.target = batch.target;

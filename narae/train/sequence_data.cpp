@@ -129,6 +129,10 @@ TaskData open_running_text(const Recipe& recipe, const text::Tokenizer* known) {
     throw UsageError("data.max_length is of single texts; '" + recipe.data.name +
                      "' is a running text, which is read in pieces of data.steps");
   }
+  if (recipe.data.stride > recipe.data.steps) {
+    throw UsageError(fmt::format("data.stride = {} would leave tokens out: windows have {} (data.steps)",
+                                 recipe.data.stride, recipe.data.steps));
+  }
   const text::Corpus corpus =
       open_corpus(recipe.data.name, {.validation = recipe.data.val_fraction, .test = recipe.data.test_fraction});
   text::Tokenization usual{.kind = text::TokenKind::character};
@@ -200,6 +204,9 @@ EncodedTexts sentences(const TextSplits& texts, Split split, const text::Tokeniz
 }
 
 TaskData open_sentences(const Recipe& recipe, const text::Tokenizer* known) {
+  if (recipe.data.stride > 0) {
+    throw UsageError("data.stride is of a running text; '" + recipe.data.name + "' holds single texts");
+  }
   const TextSplits texts = open_texts(recipe.data.name, text_set_options(recipe));
   const auto learn = [&] {
     text::VocabularyOptions options = vocabulary_options(recipe.data);
@@ -215,15 +222,16 @@ TaskData open_sentences(const Recipe& recipe, const text::Tokenizer* known) {
 }
 
 TaskData open_text_pairs(const Recipe& recipe, const text::Tokenizer* known) {
-  const PairSplits pairs = open_pairs(recipe.data.name, pair_set_options(recipe.data));
+  PairSplits pairs = open_pairs(recipe.data.name, pair_set_options(recipe.data));
   const auto learn = [&] {
-    text::VocabularyOptions options = vocabulary_options(recipe.data);
-    options.specials = {text::Special::padding, text::Special::unknown, text::Special::begin, text::Special::end};
-    return training_tokenizer(pairs, rule_of(recipe.data, pairs.usual), options);
+    return training_tokenizer(pairs, rule_of(recipe.data, pairs.usual), vocabulary_options(recipe.data));
   };
-  return all_parts(tokenizer_for(recipe.data, known, learn), [&](Split split, const text::Tokenizer& tokenizer) {
-    return encoded_pairs(pairs, split, tokenizer, encode_options(recipe.data));
-  });
+  TaskData data =
+      all_parts(tokenizer_for(recipe.data, known, learn), [&](Split split, const text::Tokenizer& tokenizer) {
+        return encoded_pairs(pairs, split, tokenizer, encode_options(recipe.data));
+      });
+  data.pairs = std::move(pairs);
+  return data;
 }
 
 TaskData open_task_text(const Recipe& recipe, const text::Tokenizer* tokenizer) {

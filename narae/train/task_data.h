@@ -24,6 +24,7 @@ struct TaskData {
   Dataset test;
   std::optional<text::Tokenizer> tokenizer = {};  ///< of texts
   std::optional<ForecastWindows> windows = {};    ///< of series
+  std::optional<PairSplits> pairs = {};           ///< of pairs of texts, as they are written
   std::vector<std::string> remarks = {};          ///< what is to be said about them: texts that were cut, ...
 };
 

@@ -34,7 +34,7 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::size_t most_translations = 2000;  // that are made at the end of a run
+constexpr std::int64_t most_translations = 2000;  // that are made at the end of a run
 constexpr std::string_view steps_header = "step,epoch,loss,lr,grad_norm\n";
 
 std::string results_header(const Task& task, std::int64_t classes) {
@@ -76,6 +76,20 @@ RunFolder make_folder(const Recipe& recipe, const TrainOptions& options, const L
   require_steps(recipe, learner, loader);
   if (!options.resume.empty()) return RunFolder::open(options.resume);
   return RunFolder::create(options.project, recipe.name, options.name, options.exist_ok);
+}
+
+// At most so many pairs, in their order.
+TextPairs drawn_from(const TextPairs& pairs, std::int64_t most) {
+  if (pairs.size() <= most) return pairs;
+  std::vector<std::int64_t> positions = permutation(pairs.size(), RandomStream(0, hash_of("translations")));
+  positions.resize(static_cast<std::size_t>(most));
+  std::sort(positions.begin(), positions.end());
+  TextPairs drawn;
+  for (const std::int64_t i : positions) {
+    drawn.sources.push_back(pairs.sources[static_cast<std::size_t>(i)]);
+    drawn.targets.push_back(pairs.targets[static_cast<std::size_t>(i)]);
+  }
+  return drawn;
 }
 
 // One training run from its recipe to its last file.
@@ -359,19 +373,18 @@ class Trainer {
     return result;
   }
 
-  // Of the test part, or of what epochs were judged by.
+  // Of the test part, or of what epochs were judged by; of many texts, some from all over it.
   void report_translations(const nn::EncoderDecoder& network) {
     const Split split = data_.test.size() > 0 ? Split::test : data_.judged_split;
-    TextPairs pairs = open_pair_texts(recipe_, split);
-    const auto count = std::min<std::size_t>(most_translations, pairs.sources.size());
-    pairs.sources.resize(count);
-    pairs.targets.resize(count);
+    const TextPairs pairs = drawn_from(data_.pairs->part(split), most_translations);
     network.eval();
     const std::vector<std::string> answers = translate(network, *data_.tokenizer, pairs.sources);
     write_translations(folder_.file("translations.tsv"), pairs.sources, pairs.targets, answers);
-    const std::string report = to_text(translation_report(answers, pairs.targets));
-    report_text_ = fmt::format("\n{} samples, greedy: {}\n", name_of(split), report);
-    say(fmt::format("{} samples, greedy: {} (translations.tsv)", name_of(split), report));
+    const std::string report =
+        fmt::format("{} of {} {} samples, greedy: {}", pairs.size(), data_.pairs->part(split).size(), name_of(split),
+                    to_text(translation_report(answers, pairs.targets)));
+    report_text_ = "\n" + report + "\n";
+    say(report + " (translations.tsv)");
   }
 
   void report_forecast(std::span<const float> forecasts) {

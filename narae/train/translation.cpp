@@ -52,6 +52,9 @@ class Search {
   Search(const nn::EncoderDecoder& network, const text::Tokenizer& tokenizer, const TranslationOptions& options)
       : network_(network), tokenizer_(tokenizer), options_(options), never_(never_said(tokenizer.vocabulary)) {
     if (options.beams < 1) throw UsageError(fmt::format("{} beams; give 1 or more", options.beams));
+    if (options.beams == 1 && options.length_penalty != 1) {
+      throw UsageError("the length penalty compares the answers of a search: give 2 beams or more");
+    }
     if (options.max_tokens < 0)
       throw UsageError(fmt::format("answers of {} tokens; give 1 or more", options.max_tokens));
     const auto begin = tokenizer.vocabulary.find(text::Special::begin);
@@ -76,18 +79,17 @@ class Search {
     std::vector<TokenSequence> answers(sources.size());
     std::vector<bool> ended(sources.size());
     std::vector<std::int64_t> next(sources.size());
-    for (std::int64_t left = most_tokens(sources); left > 0; --left) {
-      bool all_ended = true;
+    for (;;) {
       for (std::size_t n = 0; n < sources.size(); ++n) {
+        // One that has ended goes on with <eos>, which nobody looks at.
+        if (std::ssize(answers[n]) == most_tokens(sources[n])) ended[n] = true;
         next[n] = ended[n] ? end_ : likeliest(steps.logits(), n);
         ended[n] = next[n] == end_;
-        all_ended = all_ended && ended[n];
         if (!ended[n]) answers[n].push_back(next[n]);
       }
-      if (all_ended || left == 1) break;
+      if (std::all_of(ended.begin(), ended.end(), [](bool over) { return over; })) return answers;
       steps.go_on(next);
     }
-    return answers;
   }
 
   [[nodiscard]] TokenSequence by_beams(const TokenSequence& source) const {
@@ -95,7 +97,7 @@ class Search {
     const auto decoder = decoder_of(one);
     const std::vector<BeamAnswer> answers = beam_search(*decoder, {begin_},
                                                         {.beams = options_.beams,
-                                                         .max_tokens = most_tokens(one),
+                                                         .max_tokens = most_tokens(source),
                                                          .length_penalty = options_.length_penalty,
                                                          .end = end_,
                                                          .never = never_});
@@ -107,12 +109,9 @@ class Search {
     const Sources batch = padded(sources);
     return network_.decoder_for(batch.tokens, batch.lengths);
   }
-  [[nodiscard]] std::int64_t most_tokens(std::span<const TokenSequence> sources) const {
-    std::int64_t most = options_.max_tokens;
-    if (most == 0) {
-      for (const TokenSequence& s : sources) most = std::max(most, 2 * std::ssize(s) + 16);
-    }
-    return network_.context() > 0 ? std::min(most, network_.context() - 1) : most;
+  [[nodiscard]] std::int64_t most_tokens(const TokenSequence& source) const {
+    const std::int64_t most = options_.max_tokens > 0 ? options_.max_tokens : 2 * std::ssize(source) + 16;
+    return network_.context() > 0 ? std::clamp<std::int64_t>(network_.context() - 1, 1, most) : most;
   }
   [[nodiscard]] std::int64_t likeliest(const Array& logits, std::size_t row) const {
     const auto width = static_cast<std::size_t>(logits.shape[1]);
@@ -152,6 +151,7 @@ std::vector<std::string> translate(const nn::EncoderDecoder& network, const text
                    [&](std::size_t a, std::size_t b) { return sources[a].size() < sources[b].size(); });
   std::vector<std::string> answers(texts.size());
   const auto keep = [&](std::size_t place, const TokenSequence& tokens) {
+    if (without_blanks_around(texts[order[place]]).empty()) return;  // nothing is said about nothing
     answers[order[place]] = without_blanks_around(tokenizer.decode(std::span<const std::int64_t>(tokens)));
   };
   if (options.beams > 1) {

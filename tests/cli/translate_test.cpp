@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "narae/core/files.h"
 #include "narae/data/image.h"
 #include "narae/io/npy.h"
 #include "tests/cli/train_command.h"
@@ -33,7 +34,7 @@ class TranslateCommand : public TrainCommand {
 TEST_F(TranslateCommand, PredictAnswersTexts) {
   train_copier();
   EXPECT_EQ(run({"predict", model_, "dcba", "wxyz"}).out, "dcba\nwxyz\n");
-  EXPECT_EQ(run({"predict", model_, "-", "--beams", "3"}, "dcba\n\nwxyz\n").out, "dcba\nwxyz\n");
+  EXPECT_EQ(run({"predict", model_, "-", "--beams", "3"}, "dcba\n\nwxyz\n").out, "dcba\n\nwxyz\n") << "line by line";
   EXPECT_EQ(run({"predict", model_, "dcba", "--beams", "3", "--length-penalty", "0.5", "--last"}).out, "dcba\n");
   const Json json = Json::parse(run({"predict", model_, "dcba", "--json"}).out);
   EXPECT_EQ(json[0]["input"], "dcba");
@@ -41,6 +42,7 @@ TEST_F(TranslateCommand, PredictAnswersTexts) {
   EXPECT_EQ(run({"predict", model_, "dcba", "--save", "x.png"}).exit_code, 2);
   EXPECT_EQ(run({"predict", model_, "dcba", "--beams", "0"}).exit_code, 2);
   EXPECT_EQ(run({"predict", model_, "dcba", "--length-penalty", "2"}).exit_code, 2) << "without beams";
+  EXPECT_EQ(run({"predict", model_, "dcba", "--beams", "1", "--length-penalty", "2"}).exit_code, 2);
   const CommandResult generate = run({"generate", model_});
   EXPECT_EQ(generate.exit_code, 1);
   EXPECT_NE(generate.err.find("no language model"), std::string::npos) << generate.err;
@@ -98,7 +100,8 @@ TEST_F(TranslateCommand, AttentionSaysWhatIsNotThere) {
   says({"--text", "ab", "--layer", "nowhere"}, "there are transformer.encoder.layers.0.self_attn");
   says({"--text", "ab", "--head", "2"}, "has heads 0 to 1");
   says({"--text", "ab", "--save", "x.svg"}, "must end in .png");
-  says({"--text", std::string(600, 'a')}, "at most 512");
+  says({"--text", std::string(600, 'a')}, "--text: 601 tokens; at most 512");
+  says({"--text", "ab", "--answer", std::string(600, 'a')}, "--answer: 601 tokens");
 }
 
 TEST_F(TranslateCommand, OthersHaveNothingToSearchFor) {
@@ -119,18 +122,24 @@ TEST_F(TranslateCommand, PairsAreShown) {
 
 TEST_F(TranslateCommand, SidesAreChosenByName) {
   std::filesystem::create_directory(folder_ / "pairs");
-  for (const auto& [name, content] : {std::pair{"train.en", "one\ntwo\n"},
-                                      {"train.de", "eins\nzwei\n"},
-                                      {"val.en", "one\n"},
-                                      {"val.de", "eins\n"},
-                                      {"test.en", "two\n"},
-                                      {"test.de", "zwei\n"}}) {
+  const std::string english = "one two three four\n";
+  const std::string german = "eins zwei drei vier\n";
+  for (const auto& [name, content] : {std::pair{"train.en", english + english},
+                                      {"train.de", german + german},
+                                      {"val.en", english},
+                                      {"val.de", german},
+                                      {"test.en", english},
+                                      {"test.de", german}}) {
     write_whole(folder_ / "pairs" / name, content);
   }
   const std::vector<std::string> base = {"transformer-copy", "--data",        "pairs",         "--epochs", "1",
                                          "model.width=8",    "model.heads=2", "data.source=de"};
   const CommandResult result = train(base);
   EXPECT_EQ(result.exit_code, 0) << result.err;
+  const std::string table = read_text(folder_ / "runs/transformer-copy/run/translations.tsv");
+  EXPECT_NE(table.find("eins zwei drei vier\tone two three four\t"), std::string::npos) << table;
+  const Json json = Json::parse(run({"eval", "transformer-copy/run", "--json"}).out)["translation"];
+  EXPECT_TRUE(json["bleu"].is_number()) << "references have four words";
   std::vector<std::string> wrong = base;
   wrong.back() = "data.source=dd";
   const CommandResult refused = train(wrong);

@@ -73,6 +73,33 @@ TEST(TextPairs, ATableWithAHeader) {
   EXPECT_EQ(read_pair_set(folder, {.source = "A", .target = "Q"}).train.sources.front(), "fine, thanks");
 }
 
+TEST(TextPairs, TablesNamedAfterParts) {
+  const fs::path folder = fresh_folder() / "parts";
+  write(folder / "train.tsv", "\xEF\xBB\xBFone\teins\tx\n\ntwo\tzwei\n");
+  write(folder / "val.tsv", "three\tdrei\n");
+  write(folder / "test.tsv", "four\tvier\n");
+  const PairSplits splits = read_pair_set(folder);
+  EXPECT_EQ(splits.train.sources, (Texts{"one", "two"})) << "an empty line and a column less are no harm";
+  EXPECT_EQ(splits.validation.targets, Texts{"drei"});
+  EXPECT_EQ(splits.test.targets, Texts{"vier"});
+}
+
+TEST(TextPairs, SidesOfATableByNameOrNumber) {
+  const fs::path folder = fresh_folder() / "sides";
+  write(folder / "x.csv", "id,source,target\n1,a,b\n");
+  const auto sides = [&](const PairSetOptions& options) {
+    PairSetOptions all = options;
+    all.validation_fraction = all.test_fraction = 0;
+    const PairSplits splits = read_pair_set(folder, all);
+    return splits.train.sources[0] + splits.train.targets[0];
+  };
+  EXPECT_EQ(sides({}), "ab");
+  EXPECT_EQ(sides({.source = "target"}), "ba");
+  EXPECT_EQ(sides({.target = "source"}), "ba");
+  EXPECT_EQ(sides({.source = "3", .target = "1"}), "b1");
+  EXPECT_EQ(sides({.target = "id"}), "a1");
+}
+
 TEST(TextPairs, WhatIsJudgedWasNotSeen) {
   const fs::path folder = fresh_folder() / "many";
   std::string table;
@@ -130,9 +157,7 @@ TEST(TextPairs, RealSetsAreRecognised) {
 // ---- As numbers.
 
 text::Tokenizer letters(const PairSplits& pairs) {
-  return training_tokenizer(
-      pairs, {.kind = text::TokenKind::character},
-      {.specials = {text::Special::padding, text::Special::unknown, text::Special::begin, text::Special::end}});
+  return training_tokenizer(pairs, text::Tokenization{.kind = text::TokenKind::character});
 }
 
 PairSplits few_pairs() {
@@ -168,6 +193,14 @@ TEST(EncodedPairs, TargetsAreToldWhatStandsBefore) {
   EXPECT_EQ(Numbers(target.begin() + 20, target.begin() + 22), (Numbers{2, 0}));
 }
 
+TEST(EncodedPairs, LengthsFollowTheSamplesThatAreLoaded) {
+  const PairSplits pairs = few_pairs();
+  const Dataset all = encoded_pairs(pairs, Split::train, letters(pairs)).data;
+  const Dataset some = loaded(subset(all, Numbers{2, 0}));
+  EXPECT_EQ(*some.lengths, (Numbers{4, 3}));
+  EXPECT_EQ(*some.label_lengths, (Numbers{1, 3}));
+}
+
 TEST(EncodedPairs, BothSidesAreCutToTheirBatch) {
   PairSplits pairs = few_pairs();
   pairs.train = {};
@@ -189,7 +222,7 @@ TEST(EncodedPairs, BothSidesAreCutToTheirBatch) {
 
 TEST(EncodedPairs, RefusesWhatItCannotUse) {
   const PairSplits pairs = few_pairs();
-  const text::Tokenizer plain = training_tokenizer(pairs, {.kind = text::TokenKind::character});
+  const text::Tokenizer plain = text::learn_tokenizer(pairs.train.sources, {.kind = text::TokenKind::character});
   EXPECT_TRUE(contains(error_of([&] { (void)encoded_pairs(pairs, Split::train, plain); }), "no <bos>"));
   EXPECT_TRUE(contains(
       error_of([&] { (void)encoded_pairs(pairs, Split::train, letters(pairs), {.max_length = 4, .strict = true}); }),
@@ -199,6 +232,9 @@ TEST(EncodedPairs, RefusesWhatItCannotUse) {
   Dataset broken = cut.data;
   broken.label_lengths = std::make_shared<const Numbers>(Numbers{1, 2});
   EXPECT_TRUE(contains(error_of([&] { Loader(broken, {}); }), "2 lengths of labels for 3 samples"));
+  broken.lengths = nullptr;
+  EXPECT_TRUE(contains(error_of([&] { Loader(broken, {}); }), "samples have none"));
+  broken.lengths = cut.data.lengths;
   broken.label_lengths = std::make_shared<const Numbers>(Numbers{1, 2, 99});
   EXPECT_TRUE(contains(error_of([&] { Loader(broken, {}); }), "a label of 99 positions"));
 }
@@ -236,10 +272,11 @@ TEST(SynthPairs, SumsAreRightAndTestOnesUnseen) {
   EXPECT_THROW((void)synth_pairs(PairRule::add, 1, 1, 19), Error);
   EXPECT_THROW((void)synth_pairs(PairRule::copy, -1, 1, 5), Error);
   EXPECT_THROW((void)synth_numbers(1, 1, 10), Error);
+  EXPECT_TRUE(contains(error_of([] { (void)synth_numbers(10, 600, 3); }), "too few different sources"));
 }
 
 TEST(SynthPairs, NumbersInWords) {
-  const PairSplits numbers = synth_numbers(20000, 0, 9);
+  const PairSplits numbers = synth_numbers(20000, 0, 3);
   const auto korean = [&](const std::string& english) -> std::string {
     const auto found = std::find(numbers.train.sources.begin(), numbers.train.sources.end(), english);
     return found == numbers.train.sources.end()

@@ -66,7 +66,6 @@ TEST(AttentionLayers, DropoutBelongsToTraining) {
   EXPECT_EQ(layer(x).to_vector<float>(), evaluated);
 }
 
-// A decoder that is given its positions: those of a step are those of the whole sequence.
 // Each layer's probabilities, in the order in which they were asked for, with the path of the layer; the innermost
 // record alone takes notes.
 TEST(AttentionRecord, NotesWhatEachHeadLooksAt) {
@@ -85,13 +84,15 @@ TEST(AttentionRecord, NotesWhatEachHeadLooksAt) {
   ASSERT_EQ(record.entries().size(), 3U);
   const Tensor& causal = record.entries()[2].probabilities;
   EXPECT_EQ(causal.shape(), (Shape{3, 2, 5, 5}));
-  EXPECT_NE(record.entries()[0].module, "");
+  EXPECT_EQ(record.entries()[0].module, "0");
+  EXPECT_EQ(record.entries()[2].module, "1") << "under its last name, for it was called by itself";
   const std::vector<float> rows = sum(causal, {3}).to_vector<float>();
   for (const float row : rows) EXPECT_NEAR(row, 1, 1e-5);
   EXPECT_EQ(causal.to_vector<float>()[1], 0) << "the first query sees the first key alone";
   EXPECT_EQ(network(x).to_vector<float>(), before.to_vector<float>());
 }
 
+// A decoder that is given its positions: those of a step are those of the whole sequence.
 TEST(AttentionLayers, PositionsOfAStepAreThoseOfTheSequence) {
   const Tensor x = uniform({2, 6, 4}).eval();
   const Tensor places = Tensor::of<std::int64_t>(std::vector<std::int64_t>{3, 3}, {2});

@@ -14,6 +14,7 @@ TEXTS = [
     "state-of-the-art 10-15 years, 3-fold", "&quot;quoted&quot; &amp; &lt;tagged&gt;", "안녕, 세계! 3.14는 원주율이다.",
     "Zwölf Boxkämpfer jagen Viktor quer über den großen Sylter Deich.", ".,.,. a.b,c 1.2,3 -", "", "   ",
     "tabs\tand\nlines -\nbroken", "what's it's (really) [odd] {text}/slash @home #1 50% a_b ~x", "e.g. i.e., etc.", "1-2 a-b",
+    "zero\u200bwidth no\u00a0break thin\u2009space file\x1cseparator next\u0085line wide\u3000blank",
     "x<skipped>y", "¿Qué? «Oui» – non… “quotes”",
 ]
 

@@ -26,6 +26,21 @@ const LayerSummary& layer(const ModelSummary& summary, const std::string& name) 
   throw Error("no layer " + name);
 }
 
+// 4 queries of 2 heads with 4 keys each, products of size 4 for the scores and 4 for the values.
+TEST(Summary, LayersOfATransformerHaveTheirWholePath) {
+  const auto model = models::make_model(
+      {.name = "gpt",
+       .options = {{"width", std::int64_t{8}}, {"layers", std::int64_t{2}}, {"heads", std::int64_t{2}}},
+       .input = {4},
+       .vocabulary = 11});
+  const ModelSummary summary = summarize(*model, {1, 4}, DType::i64);
+  EXPECT_EQ(layer(summary, "transformer.h.1.attn").multiply_adds, 4 * 2 * 4 * (4 + 4));
+  EXPECT_EQ(layer(summary, "transformer.h.1.attn.c_proj").multiply_adds, 4 * 8 * 8);
+  for (const LayerSummary& l : summary.layers) {
+    if (l.type == "LayerNorm") EXPECT_EQ(l.note, "") << l.name;
+  }
+}
+
 TEST(Summary, LeNetsLayersAreCounted) {
   const auto model = models::make_model({.name = "lenet5"});
   const ModelSummary summary = summarize(*model, {2, 1, 28, 28});

@@ -146,8 +146,8 @@ TEST(BatchRunner, CarriesTheStateOfARunningText) {
   EXPECT_EQ(answer_of(runner, batch), 5);
   Batch single = batch;
   single.goes_on = false;
-  EXPECT_EQ(answer_of(runner, single), 10) << "it may follow on";
-  EXPECT_EQ(answer_of(runner, single), 5) << "but hands nothing on";
+  EXPECT_EQ(answer_of(runner, single), 5) << "it takes nothing from the batch before";
+  EXPECT_EQ(answer_of(runner, batch), 5) << "and hands nothing on";
 }
 
 TEST(BatchRunner, CarriesNothingFromSentenceToSentence) {

@@ -103,6 +103,22 @@ TEST(TranslationReport, CountsExactAnswers) {
   EXPECT_THROW((void)translation_report(Texts{"a"}, Texts{}), Error);
 }
 
+// Overlapping windows in random order; a recurrent network takes nothing from one to the next.
+TEST(TaskData, WindowsOfARunningTextMayOverlap) {
+  Recipe recipe = load_recipe("char-lm");
+  apply_overrides(recipe, std::vector<std::string>{"data.name=synth:text?characters=5000", "data.steps=32"});
+  const std::int64_t once = open_task_data(recipe).train.size();
+  apply_overrides(recipe, std::vector<std::string>{"data.stride=8"});
+  const TaskData data = open_task_data(recipe);
+  EXPECT_EQ(data.train.streams, 0);
+  EXPECT_GT(data.judged.streams, 0) << "judged text is read in order";
+  EXPECT_GT(data.train.size(), 3 * once);
+  apply_overrides(recipe, std::vector<std::string>{"data.stride=33"});
+  EXPECT_NE(refusal([&] { (void)open_task_data(recipe); }).find("data.stride = 33"), std::string::npos);
+  apply_overrides(recipe, std::vector<std::string>{"data.stride=8", "data.name=synth:names"});
+  EXPECT_NE(refusal([&] { (void)open_task_data(recipe); }).find("data.stride is of a running text"), std::string::npos);
+}
+
 TEST(TaskData, PairsOfTexts) {
   const TextPairs pairs = open_pair_texts(letters_recipe(), Split::validation);
   EXPECT_EQ(pairs.size(), 40);
