@@ -70,7 +70,7 @@ TEST(AttentionLayers, DropoutBelongsToTraining) {
 // record alone takes notes.
 TEST(AttentionRecord, NotesWhatEachHeadLooksAt) {
   const nn::MultiHeadAttention layer(8, 2);
-  const nn::Sequential network{layer, layer};
+  const nn::Sequential network{nn::MultiHeadAttention(8, 2), layer};
   const Tensor x = normal({3, 5, 8});
   const Tensor before = network(x);
   const AttentionRecord record;
