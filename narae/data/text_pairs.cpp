@@ -133,12 +133,14 @@ TextPairs read_parallel(const fs::path& source, const fs::path& target, std::siz
 PairSplits read_parallel_set(const fs::path& path, const ParallelFiles& files, const PairSetOptions& options) {
   std::vector<std::string> languages;
   for (const auto& [language, file] : files.at("train").begin()->second) languages.push_back(language);
-  const auto [source, target] = sides_of(languages, options, path.string());
+  const auto sides = sides_of(languages, options, path.string());
+  const std::string& source = languages[sides.first];
+  const std::string& target = languages[sides.second];
   const auto read = [&](std::string_view part) {
     if (!files.contains(part)) return TextPairs{};
-    for (const auto& [stem, sides] : files.at(part)) {
-      if (!sides.contains(languages[source]) || !sides.contains(languages[target])) continue;
-      return read_parallel(sides.at(languages[source]), sides.at(languages[target]), options.max_bytes);
+    for (const auto& [stem, by_language] : files.at(part)) {
+      if (!by_language.contains(source) || !by_language.contains(target)) continue;
+      return read_parallel(by_language.at(source), by_language.at(target), options.max_bytes);
     }
     return TextPairs{};
   };

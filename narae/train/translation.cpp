@@ -184,7 +184,7 @@ TranslationReport translation_report(std::span<const std::string> answers, std::
 }
 
 std::string to_text(const TranslationReport& report) {
-  const std::string exact = fmt::format("exact {:.2f} % of {}", 100 * report.exact, report.samples);
+  std::string exact = fmt::format("exact {:.2f} % of {}", 100 * report.exact, report.samples);
   if (!report.bleu.meaningful) return exact;
   return fmt::format("BLEU {:.2f} (13a, cased, brevity penalty {:.3f}), {}", report.bleu.bleu,
                      report.bleu.brevity_penalty, exact);

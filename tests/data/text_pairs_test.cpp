@@ -19,10 +19,10 @@ using Texts = std::vector<std::string>;
 using Numbers = std::vector<std::int64_t>;
 namespace fs = std::filesystem;
 
-constexpr PairSetOptions whole{.validation_fraction = 0, .test_fraction = 0};
+const PairSetOptions whole{.validation_fraction = 0, .test_fraction = 0};
 
 fs::path parallel_folder() {
-  const fs::path folder = fresh_folder() / "picnic";
+  fs::path folder = fresh_folder() / "picnic";
   write(folder / "train.de", "ein Hund\nzwei Katzen\n\ndrei\r\n");
   write(folder / "train.en.gz", gzip("a dog\n two cats \nnothing\nthree\n"));
   write(folder / "train.fr", "un chien\ndeux chats\nrien\ntrois\n");
