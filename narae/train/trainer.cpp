@@ -373,10 +373,13 @@ class Trainer {
     return result;
   }
 
-  // Of the test part, or of what epochs were judged by; of many texts, some from all over it.
+  // Of the test part, or of what epochs were judged by; of many texts, or where few are to be judged, some from all
+  // over.
   void report_translations(const nn::EncoderDecoder& network) {
     const Split split = data_.test.size() > 0 ? Split::test : data_.judged_split;
-    const TextPairs pairs = drawn_from(data_.pairs->part(split), most_translations);
+    const std::int64_t limit = recipe_.data.limit_val;
+    const TextPairs pairs =
+        drawn_from(data_.pairs->part(split), limit > 0 ? std::min(limit, most_translations) : most_translations);
     network.eval();
     const std::vector<std::string> answers = translate(network, *data_.tokenizer, pairs.sources);
     write_translations(folder_.file("translations.tsv"), pairs.sources, pairs.targets, answers);
