@@ -38,7 +38,7 @@ struct Batch {
 /// A model, an optimiser and batches that lie in memory, as in bench/pytorch/train_step.py.
 class TrainStep {
  public:
-  TrainStep(std::shared_ptr<nn::Module> model, std::vector<Batch> batches, const optim::SGDOptions& options)
+  TrainStep(const std::shared_ptr<nn::Module>& model, std::vector<Batch> batches, const optim::SGDOptions& options)
       : TrainStep(model, std::move(batches), std::make_unique<optim::SGD>(model->parameters(), options)) {}
   TrainStep(std::shared_ptr<nn::Module> model, std::vector<Batch> batches, std::unique_ptr<optim::Optimizer> optimizer)
       : model_(std::move(model)), optimizer_(std::move(optimizer)), batches_(std::move(batches)) {
@@ -60,7 +60,7 @@ class TrainStep {
 };
 
 /// With first weights and batches of 64 from a file.
-std::unique_ptr<TrainStep> stored_step(std::shared_ptr<nn::Module> model, const std::string& name,
+std::unique_ptr<TrainStep> stored_step(const std::shared_ptr<nn::Module>& model, const std::string& name,
                                        const std::string& file, const optim::SGDOptions& options) {
   constexpr std::int64_t size = 64;
   const TensorFile stored = read_safetensors(file);
@@ -75,19 +75,18 @@ std::unique_ptr<TrainStep> stored_step(std::shared_ptr<nn::Module> model, const 
   for (std::int64_t at = 0; at + size <= labels.size(0); at += size) {
     batches.push_back({slice(images, 0, at, at + size).array(), slice(labels, 0, at, at + size).array()});
   }
-  return std::make_unique<TrainStep>(std::move(model), std::move(batches), options);
+  return std::make_unique<TrainStep>(model, std::move(batches), options);
 }
 
 /// A network with made-up weights and one batch of made-up pictures.
-std::unique_ptr<TrainStep> made_up_step(std::shared_ptr<nn::Module> model, std::int64_t size, std::int64_t side,
+std::unique_ptr<TrainStep> made_up_step(const std::shared_ptr<nn::Module>& model, std::int64_t size, std::int64_t side,
                                         std::int64_t classes) {
   make_up_weights(*model);
   Array labels = Array::empty(DType::i64, {size});
   std::int64_t next = 0;
   for (std::int64_t& label : labels.mutable_values<std::int64_t>()) label = next++ % classes;
   std::vector<Batch> batches = {{made_up({size, 3, side, side}, 1000, 1), labels}};
-  return std::make_unique<TrainStep>(std::move(model), std::move(batches),
-                                     optim::SGDOptions{.lr = 0.05, .momentum = 0.9});
+  return std::make_unique<TrainStep>(model, std::move(batches), optim::SGDOptions{.lr = 0.05, .momentum = 0.9});
 }
 
 /// Embedding, LSTM and a linear layer: tokens (time, batch) -> logits (time * batch, vocabulary).
@@ -119,7 +118,7 @@ std::unique_ptr<TrainStep> language_step(std::int64_t vocabulary, std::int64_t u
   const Tensor tokens = reshape(slice(text, 0, 0, steps * batch), {steps, batch});
   const Tensor targets = slice(text, 0, batch, (steps + 1) * batch);
   std::vector<Batch> batches = {{tokens.array(), targets.array()}};
-  return std::make_unique<TrainStep>(std::move(model), std::move(batches), options);
+  return std::make_unique<TrainStep>(model, std::move(batches), options);
 }
 
 /// A GPT as its logits (batch * steps, vocabulary).
@@ -289,7 +288,7 @@ std::vector<TokenTime> measure_tokens() {
   decoder.begin({TokenSequence(32, 1)});
   std::vector<TokenTime> result;
   for (std::int64_t cached = 32, next = 48; cached < context; next *= 2) {
-    // The last 16 tokens before memory is doubled are timed: no plan is built among them.
+    // The last 16 tokens of each stretch are timed: memory is doubled, and a plan built, at powers of two before them.
     std::vector<double> times;
     for (const std::int64_t end = std::min(next, context); cached < end; ++cached) {
       const auto begin = Clock::now();

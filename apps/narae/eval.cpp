@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <memory>
@@ -353,14 +352,13 @@ void add_eval(CLI::App& app) {
       ->type_name("FILE")
       ->excludes("--text");
   const auto search = add_search_flags(*command, arguments->search);
-  for (CLI::Option* option : search) option->excludes("--text");
+  for (CLI::Option* option : search.options) option->excludes("--text");
   command->add_flag("--strict", arguments->strict, "A damaged picture in a folder is an error, not left out");
   command->add_flag("--last", arguments->last, "The last weights instead of the best");
   add_threads_flag(*command);
   add_json_flag(*command, arguments->json);
   command->callback([arguments, search] {
-    arguments->searches =
-        std::any_of(search.begin(), search.end(), [](const auto* option) { return !option->empty(); });
+    arguments->searches = search.given();
     run_eval(*arguments);
   });
 }

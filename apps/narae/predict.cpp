@@ -245,9 +245,8 @@ void add_predict(CLI::App& app) {
       ->add_option(
           "input", arguments->inputs,
           "PNG or JPEG pictures (brought to the network's size as for evaluation), or points: 0.5,1.2 or files "
-          "with a point a line, or texts: 'so good' or files with a text a line (translators answer with a line each); "
-          "- "
-          "reads standard input")
+          "with a point a line, or texts: 'so good' or files with a text a line (translators answer with a line "
+          "each); - reads standard input")
       ->type_name("INPUT ...")
       ->required();
   command->add_option("--save", arguments->save, "Draw inputs and answers")->type_name("FILE.png");
@@ -257,8 +256,7 @@ void add_predict(CLI::App& app) {
   command->footer("A point that begins with a minus sign comes after --: narae predict RUN -- -0.5,1.2");
   const auto search = add_search_flags(*command, arguments->search);
   command->callback([arguments, search] {
-    arguments->searches =
-        std::any_of(search.begin(), search.end(), [](const auto* option) { return !option->empty(); });
+    arguments->searches = search.given();
     run_predict(*arguments);
   });
 }

@@ -4,7 +4,7 @@
 
 namespace narae::cli {
 
-std::array<CLI::Option*, 2> add_search_flags(CLI::App& command, TranslationOptions& options) {
+SearchFlags add_search_flags(CLI::App& command, TranslationOptions& options) {
   CLI::Option* beams = command
                            .add_option("--beams", options.beams,
                                        "Of translations: follow N beginnings side by side; 1 takes the likeliest token "
@@ -19,7 +19,7 @@ std::array<CLI::Option*, 2> add_search_flags(CLI::App& command, TranslationOptio
           ->type_name("X")
           ->needs(beams)
           ->capture_default_str();
-  return {beams, penalty};
+  return {{beams, penalty}};
 }
 
 }  // namespace narae::cli

@@ -316,11 +316,7 @@ PairSplits open_pairs(const std::string& name, const PairSetOptions& options) {
     throw UsageError("dataset '" + name + "' has one source and one target; there are no sides to choose from");
   }
   const std::string place = place_of(name);
-  if (!holds_pair_set(place)) {
-    if (const Content content = content_at(place); content.kind != DataKind::pairs) {
-      detail::refuse_kind(name, content.kind, DataKind::pairs);
-    }
-  }
+  if (!holds_pair_set(place)) detail::refuse_kind(name, content_at(place).kind, DataKind::pairs);
   return read_pair_set(place, options);
 }
 

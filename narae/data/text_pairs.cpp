@@ -14,25 +14,17 @@
 #include <utility>
 
 #include "narae/core/error.h"
+#include "narae/data/text_set_files.h"
 #include "narae/text/table.h"
 
 namespace narae {
 namespace {
 
 namespace fs = std::filesystem;
+using detail::is_file;
+using detail::plain_name;
 using text::TableFormat;
 using Fields = std::vector<std::string>;
-
-std::string plain_name(const fs::path& path) {
-  std::string name = path.filename().string();
-  if (name.ends_with(".gz")) name.resize(name.size() - 3);
-  return name;
-}
-
-bool is_file(const fs::path& path) {
-  std::error_code ignored;
-  return fs::is_regular_file(path, ignored);
-}
 
 std::string_view trimmed(std::string_view text) {
   constexpr std::string_view blanks = " \t\r";

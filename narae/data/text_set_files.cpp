@@ -17,17 +17,6 @@ namespace fs = std::filesystem;
 using Fields = std::vector<std::string>;
 using text::TableFormat;
 
-std::string plain_name(const fs::path& path) {
-  std::string name = path.filename().string();
-  if (name.ends_with(".gz")) name.resize(name.size() - 3);
-  return name;
-}
-
-bool is_file(const fs::path& path) {
-  std::error_code ignored;
-  return fs::is_regular_file(path, ignored);
-}
-
 // The files of a folder in order of their names, or the file itself.
 std::vector<fs::path> files_at(const fs::path& path) {
   if (is_file(path)) return {path};
@@ -330,6 +319,17 @@ constexpr std::array layouts{TextLayout{holds_polarity, read_polarity},
                              TextLayout{holds_class_files, read_class_files}};
 
 }  // namespace
+
+std::string plain_name(const fs::path& path) {
+  std::string name = path.filename().string();
+  if (name.ends_with(".gz")) name.resize(name.size() - 3);
+  return name;
+}
+
+bool is_file(const fs::path& path) {
+  std::error_code ignored;
+  return fs::is_regular_file(path, ignored);
+}
 
 const TextLayout* text_layout_of(const fs::path& path) {
   for (const TextLayout& layout : layouts)

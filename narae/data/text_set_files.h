@@ -33,6 +33,10 @@ struct TextLayout {
   TextSource (*read)(const std::filesystem::path& path, std::size_t max_bytes);
 };
 
+/// "train.tsv" of "data/train.tsv.gz".
+[[nodiscard]] std::string plain_name(const std::filesystem::path& path);
+[[nodiscard]] bool is_file(const std::filesystem::path& path);
+
 /// The layout of what lies at `path`, or null.
 [[nodiscard]] const TextLayout* text_layout_of(const std::filesystem::path& path);
 

@@ -59,6 +59,11 @@ V log1p_of(D d, V x) {
   return logarithm_edges(d, hn::Add(x, hn::Set(d, 1)), hn::Log1p(d, x));
 }
 
+template <class D, class V>
+V sigmoid_of(D d, V x) {
+  return hn::Div(hn::Set(d, 1), hn::Add(hn::Set(d, 1), exp_of(d, hn::Neg(x))));
+}
+
 // Functions of one vector.
 #define NARAE_UNARY(name, expression)                  \
   struct name {                                        \
@@ -92,7 +97,7 @@ NARAE_UNARY(Floor, hn::Floor(x))
 NARAE_UNARY(Ceil, hn::Ceil(x))
 NARAE_UNARY(Round, hn::Round(x))
 NARAE_UNARY(Relu, hn::IfThenZeroElse(hn::Le(x, hn::Zero(d)), x))
-NARAE_UNARY(Sigmoid, hn::Div(hn::Set(d, 1), hn::Add(hn::Set(d, 1), exp_of(d, hn::Neg(x)))))
+NARAE_UNARY(Sigmoid, sigmoid_of(d, x))
 NARAE_UNARY(Softplus,
             hn::Add(hn::Log1p(d, hn::Exp(d, hn::Neg(hn::Abs(x)))), hn::IfThenZeroElse(hn::Le(x, hn::Zero(d)), x)))
 NARAE_UNARY(LogicalNot, hn::Sub(hn::Set(d, 1), x))
@@ -146,12 +151,8 @@ struct Erf {
 // x sigmoid(z(x)) and its derivative sigmoid(z) (1 + x (1 - sigmoid(z)) z'(x)), where z is odd and grows with x. Beyond
 // +-20 the derivative is 0 or 1 in either type, and products there could overflow.
 template <class D, class V>
-V sigmoid_of(D d, V z) {
-  return hn::Div(hn::Set(d, 1), hn::Add(hn::Set(d, 1), exp_of(d, hn::Neg(z))));
-}
-template <class D, class V>
-V within_20(D d, V x) {
-  return hn::IfThenElse(hn::IsNaN(x), x, hn::Min(hn::Max(x, hn::Set(d, -20)), hn::Set(d, 20)));
+V within(D d, V x, hn::TFromD<D> bound) {
+  return hn::IfThenElse(hn::IsNaN(x), x, hn::Min(hn::Max(x, hn::Set(d, -bound)), hn::Set(d, bound)));
 }
 template <class D, class V>
 V gated_slope(D d, V x, V gate, V slope) {
@@ -168,7 +169,7 @@ struct Silu {
 struct SiluSlope {
   template <class D, class V>
   auto operator()(D d, V x) const {
-    const V t = hn::IfThenElse(hn::IsNaN(x), x, hn::Min(hn::Max(x, hn::Set(d, -700)), hn::Set(d, 700)));
+    const V t = within(d, x, 700);
     return gated_slope(d, t, sigmoid_of(d, t), hn::Set(d, 1));
   }
 };
@@ -189,7 +190,7 @@ struct GeluTanhSlope {
   template <class D, class V>
   auto operator()(D d, V x) const {
     using T = hn::TFromD<D>;
-    const V t = within_20(d, x);
+    const V t = within(d, x, 20);
     const V s = hn::Mul(t, t);
     const V one_cubic = hn::Set(d, T(cubic_gate));
     const V linear = hn::Set(d, T(tanh_gate));
@@ -208,7 +209,7 @@ struct Gelu {
 struct GeluSlope {
   template <class D, class V>
   auto operator()(D d, V x) const {
-    const V t = within_20(d, x);
+    const V t = within(d, x, 20);
     const V erf = erf_f32(d, hn::Mul(t, hn::Set(d, 0.70710678F)));
     const V density = hn::Mul(hn::Set(d, 0.39894228F), exp_of(d, hn::Mul(hn::Set(d, -0.5F), hn::Mul(t, t))));
     return hn::MulAdd(t, density, hn::Mul(hn::Set(d, 0.5F), hn::Add(hn::Set(d, 1.0F), erf)));
