@@ -17,6 +17,11 @@ std::atomic<bool>& winograd() {
   return allowed;
 }
 
+std::atomic<bool>& tile_products() {
+  static std::atomic<bool> allowed{is_on("NARAE_AMX")};
+  return allowed;
+}
+
 }  // namespace
 
 bool winograd_allowed() {
@@ -24,6 +29,13 @@ bool winograd_allowed() {
 }
 void allow_winograd(bool allowed) {
   winograd() = allowed;
+}
+
+bool tile_products_allowed() {
+  return tile_products();
+}
+void allow_tile_products(bool allowed) {
+  tile_products() = allowed;
 }
 
 }  // namespace narae

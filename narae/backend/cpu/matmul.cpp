@@ -1,8 +1,9 @@
-// matmul and linear: oneDNN in f32, blocks of our own in f64.
+// matmul and linear: tile units or oneDNN in f32, blocks of our own in f64.
 #include <algorithm>
 #include <memory>
 #include <vector>
 
+#include "narae/backend/cpu/amx_matmul.h"
 #include "narae/backend/cpu/gemm.h"
 #include "narae/backend/cpu/onednn_matmul.h"
 #include "narae/backend/cpu/product.h"
@@ -80,7 +81,7 @@ Kernel make_blocked(const Product& p, bool has_bias) {
 
 Kernel make_product(const Product& p, DType dtype, bool has_bias) {
   if (p.batch * p.m * p.n * p.k == 0) return {};
-  if (dtype == DType::f32) return onednn::make_product(p, has_bias);
+  if (dtype == DType::f32) return amx::make_product(p, has_bias, onednn::make_product(p, has_bias));
   if (dtype == DType::f64) return make_blocked(p, has_bias);
   return {};
 }

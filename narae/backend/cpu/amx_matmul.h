@@ -1,0 +1,12 @@
+#pragma once
+
+#include "narae/backend/cpu/product.h"
+#include "narae/graph/kernel.h"
+
+namespace narae::cpu::amx {
+
+/// matmul, and linear's product with its bias (input 2), of f32 on the tile units; empty where they are absent or
+/// slower than `plain`, the kernel that also takes over when a result is not finite.
+[[nodiscard]] Kernel make_product(const Product& p, bool has_bias, Kernel plain);
+
+}  // namespace narae::cpu::amx
