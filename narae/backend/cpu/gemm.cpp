@@ -43,7 +43,10 @@ HWY_NOINLINE void block(const Gemm<T>& g, std::int64_t i, std::int64_t j, std::s
   });
   const T* a[rows];
   unrolled(Count<rows>(), [&](auto r) NARAE_INLINE { a[r] = g.a + g.a_rows[i + r]; });
+  constexpr std::int64_t line = 64 / std::int64_t{sizeof(T)};
+  const T* ahead = g.ahead != nullptr ? g.ahead + i / 6 * g.k * line : nullptr;
   for (std::int64_t l = 0; l < g.k; ++l) {
+    if (ahead != nullptr) __builtin_prefetch(ahead + l * line, 0, 2);
     const std::int64_t column = g.a_columns[l];
     const T* b = g.b + g.b_rows[l] + j;
     V right[vectors];

@@ -22,6 +22,7 @@ struct Gemm {
   const T* row_bias = nullptr;     ///< (m), where the sums of each row start
   const T* column_bias = nullptr;  ///< (n), likewise for each column; at most one of the two
   bool accumulate = false;         ///< c += a b; without biases
+  const T* ahead = nullptr;        ///< fetched into the second cache meanwhile, a line for each k of each few rows
 };
 void gemm(const Gemm<float>& g);
 void gemm(const Gemm<double>& g);

@@ -43,6 +43,9 @@ class Panels {
     return 2.0 * static_cast<double>(s_.batch) * static_cast<double>(s_.k) * static_cast<double>(columns());
   }
 
+  /// Whether the next panel is worth fetching in advance: the packed weights don't stay in the cache of a core.
+  [[nodiscard]] bool large() const { return packed_numbers() * sizeof(T) > (std::size_t{1} << 20); }
+
   void pack(const T* w, T* packed) const;
 
   /// tile (rows, columns) = rows of `left` from `first` on times a panel; zeros without `left`.
@@ -61,7 +64,8 @@ class Panels {
                  .b = packed + panel * s_.k * columns(),
                  .b_rows = rows_.data(),
                  .c = tile,
-                 .c_row = columns()});
+                 .c_row = columns(),
+                 .ahead = large() ? packed + (panel + 1) * s_.k * columns() : nullptr});
   }
 
  private:
