@@ -32,6 +32,7 @@ void add_models(CLI::App& app);
 void add_recipes(CLI::App& app);
 void add_datasets(CLI::App& app);
 void add_runs(CLI::App& app);
+void add_bench(CLI::App& app);
 
 /// `--threads auto|N`, set as soon as it is read.
 void add_threads_flag(CLI::App& command);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "apps/narae/commands.h"
+#include "apps/narae/profile.h"
 #include "apps/narae/runs.h"
 #include "apps/narae/search_flags.h"
 #include "apps/narae/table.h"
@@ -356,6 +357,7 @@ void add_eval(CLI::App& app) {
   command->add_flag("--strict", arguments->strict, "A damaged picture in a folder is an error, not left out");
   command->add_flag("--last", arguments->last, "The last weights instead of the best");
   add_threads_flag(*command);
+  add_profile_flag(*command);
   add_json_flag(*command, arguments->json);
   command->callback([arguments, search] {
     arguments->searches = search.given();

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "apps/narae/commands.h"
+#include "apps/narae/profile.h"
 #include "narae/core/error.h"
 #include "narae/graph/eval.h"
 #include "narae/io/npy.h"
@@ -220,6 +221,7 @@ void add_forward(CLI::App& app) {
       ->type_name("FILE")
       ->required();
   add_threads_flag(*command);
+  add_profile_flag(*command);
   command->callback([arguments] { run_forward(*arguments); });
 }
 

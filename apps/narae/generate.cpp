@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "apps/narae/commands.h"
+#include "apps/narae/profile.h"
 #include "apps/narae/runs.h"
 #include "narae/core/error.h"
 #include "narae/core/files.h"
@@ -166,6 +167,7 @@ void add_generate(CLI::App& app) {
   beams->excludes(seed);
   command->add_flag("--last", arguments->last, "The last weights instead of the best");
   add_threads_flag(*command);
+  add_profile_flag(*command);
   add_json_flag(*command, arguments->json);
   command->callback([arguments] { run_generate(*arguments); });
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "apps/narae/commands.h"
+#include "apps/narae/profile.h"
 #include "narae/core/error.h"
 
 namespace {
@@ -102,12 +103,14 @@ int main(int argc, char** argv) {
   add_recipes(app);
   add_datasets(app);
   add_runs(app);
+  add_bench(app);
   if (argc == 1) {
     std::fputs(app.help().c_str(), stderr);
     return used_wrongly;
   }
   try {
     app.parse(argc, argv);
+    finish_profile();
   } catch (const CLI::Success& help) {
     return app.exit(help);
   } catch (const CLI::ParseError& error) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "apps/narae/commands.h"
+#include "apps/narae/profile.h"
 #include "apps/narae/runs.h"
 #include "apps/narae/search_flags.h"
 #include "narae/core/error.h"
@@ -252,6 +253,7 @@ void add_predict(CLI::App& app) {
   command->add_option("--save", arguments->save, "Draw inputs and answers")->type_name("FILE.png");
   command->add_flag("--last", arguments->last, "The last weights instead of the best");
   add_threads_flag(*command);
+  add_profile_flag(*command);
   add_json_flag(*command, arguments->json);
   command->footer("A point that begins with a minus sign comes after --: narae predict RUN -- -0.5,1.2");
   const auto search = add_search_flags(*command, arguments->search);

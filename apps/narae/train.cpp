@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "apps/narae/commands.h"
+#include "apps/narae/profile.h"
 #include "apps/narae/runs.h"
 #include "narae/core/error.h"
 #include "narae/core/log.h"
@@ -327,6 +328,7 @@ void add_train(CLI::App& app, Outcome& outcome) {
   setting("--lr", "train.optimizer.lr", "RATE", "Learning rate");
   setting("--seed", "train.seed", "N", "Of first weights, order of samples, dropout and augmentation");
   add_threads_flag(*command);
+  add_profile_flag(*command);
   command->add_option_function<std::string>("--device", require_cpu, "Where to compute: cpu")
       ->type_name("DEVICE")
       ->default_str("cpu");

@@ -13,6 +13,7 @@
 #include "narae/core/threads.h"
 #include "narae/graph/leaves.h"
 #include "narae/graph/module_path.h"
+#include "narae/graph/profile.h"
 
 namespace narae::plan {
 namespace {
@@ -183,8 +184,11 @@ class Runner {
   std::byte* arena_;
 };
 
-void run_with_times(const Plan& plan, const Capture& capture, Runner& runner, Execution& result) {
+// For NARAE_DEBUG=3 and for a Profile (`evaluation`: its number there, -1 for none).
+void run_with_times(const Plan& plan, const Capture& capture, Runner& runner, Execution& result,
+                    std::int64_t evaluation) {
   using Clock = std::chrono::steady_clock;
+  const bool logged = debug_level() >= 3;
   double total = 0;
   bool checked = false;
   for (const Step& step : plan.steps) {
@@ -193,14 +197,28 @@ void run_with_times(const Plan& plan, const Capture& capture, Runner& runner, Ex
       if (!(result.applied = runner.guard())) break;
     }
     result.storing = result.storing || step.stores;
+    const double since = evaluation >= 0 ? detail::profile_time() : 0;
     const auto begin = Clock::now();
     runner.run(step);
     const double us = std::chrono::duration<double, std::micro>(Clock::now() - begin).count();
     total += us;
-    log_line(fmt::format("narae: step {:9.1f} us {:7.1f} GFLOP/s {:7.2f} GB/s  {} {}", us,
-                         step.kernel.flops / us * 1e-3, step.bytes / us * 1e-3, step.name, module_of(step, capture)));
+    const std::string module = module_of(step, capture);
+    if (logged)
+      log_line(fmt::format("narae: step {:9.1f} us {:7.1f} GFLOP/s {:7.2f} GB/s  {} {}", us,
+                           step.kernel.flops / us * 1e-3, step.bytes / us * 1e-3, step.name, module));
+    if (evaluation >= 0)
+      detail::add_profiled_step({.name = step.name,
+                                 .module = module,
+                                 .evaluation = evaluation,
+                                 .thread = 0,
+                                 .begin = since,
+                                 .seconds = us * 1e-6,
+                                 .flops = step.kernel.flops,
+                                 .bytes = step.bytes});
   }
-  log_line(fmt::format("narae: plan {:9.1f} us, {} steps, arena {} bytes", total, plan.steps.size(), plan.arena_bytes));
+  if (logged)
+    log_line(
+        fmt::format("narae: plan {:9.1f} us, {} steps, arena {} bytes", total, plan.steps.size(), plan.arena_bytes));
 }
 
 }  // namespace
@@ -217,8 +235,9 @@ void execute(const Plan& plan, const Capture& capture, Execution& result) {
   for (const std::size_t bytes : plan.buffers) result.buffers.push_back(Buffer::allocate(bytes));
   const Lease arena(plan.arena_bytes);
   Runner runner(plan, capture, workspace, arena.data(), result.buffers);
-  if (debug_level() >= 3) {
-    run_with_times(plan, capture, runner, result);
+  const std::int64_t profiled = detail::begin_profiled_evaluation();
+  if (debug_level() >= 3 || profiled >= 0) {
+    run_with_times(plan, capture, runner, result, profiled);
   } else {
     bool checked = false;
     for (const Step& step : plan.steps) {
