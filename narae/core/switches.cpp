@@ -17,7 +17,7 @@ std::atomic<bool>& winograd() {
   return allowed;
 }
 
-std::atomic<bool>& tile_products() {
+std::atomic<bool>& tile_units() {
   static std::atomic<bool> allowed{is_on("NARAE_AMX")};
   return allowed;
 }
@@ -31,11 +31,21 @@ void allow_winograd(bool allowed) {
   winograd() = allowed;
 }
 
-bool tile_products_allowed() {
-  return tile_products();
+bool tile_units_allowed() {
+  return tile_units();
 }
-void allow_tile_products(bool allowed) {
-  tile_products() = allowed;
+void allow_tile_units(bool allowed) {
+  tile_units() = allowed;
+}
+
+SwitchScope::SwitchScope(bool winograd, bool tile_units)
+    : winograd_(winograd_allowed()), tile_units_(tile_units_allowed()) {
+  allow_winograd(winograd_ && winograd);
+  allow_tile_units(tile_units_ && tile_units);
+}
+SwitchScope::~SwitchScope() {
+  allow_winograd(winograd_);
+  allow_tile_units(tile_units_);
 }
 
 }  // namespace narae

@@ -9,13 +9,25 @@ namespace narae {
 /// Whether 3 x 3 convolutions may use Winograd's algorithm where it is faster (Lavin and Gray 2016): about twice as
 /// fast and, in f32, less exact by a few units in the last place. On unless the environment says NARAE_WINOGRAD=0.
 [[nodiscard]] NARAE_API bool winograd_allowed();
-/// For plans that are built from now on.
+/// From now on; plans that were made before stay in the cache for the time when it is as it was.
 NARAE_API void allow_winograd(bool allowed);
 
 /// Whether products of f32 may run on the tile units of processors that have them (AMX): as three bfloat16 parts a
-/// number, two to three times as fast as on vectors and as exact or more. On unless the environment says NARAE_AMX=0.
-[[nodiscard]] NARAE_API bool tile_products_allowed();
-/// For plans that are built from now on.
-NARAE_API void allow_tile_products(bool allowed);
+/// number, half as fast again as on vectors or twice, and as exact or more. On unless the environment says NARAE_AMX=0.
+[[nodiscard]] NARAE_API bool tile_units_allowed();
+/// As allow_winograd.
+NARAE_API void allow_tile_units(bool allowed);
+
+/// Takes permissions away while it lives; gives none.
+class NARAE_API SwitchScope {
+ public:
+  SwitchScope(bool winograd, bool tile_units);
+  ~SwitchScope();
+  SwitchScope(const SwitchScope&) = delete;
+  SwitchScope& operator=(const SwitchScope&) = delete;
+
+ private:
+  bool winograd_, tile_units_;
+};
 
 }  // namespace narae

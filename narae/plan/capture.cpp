@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "narae/core/error.h"
+#include "narae/core/switches.h"
 #include "narae/core/threads.h"
 #include "narae/graph/leaves.h"
 #include "narae/graph/node_map.h"
@@ -157,7 +158,9 @@ class Walk {
     write_section(4, c_.guard == nullptr ? 0 : 1);
     if (c_.guard != nullptr) c_.key.write(c_.guard->index);
     // Kernels are made for a number of threads.
-    c_.key.write(static_cast<std::uint64_t>(thread_count()));
+    // What kernels are chosen by, besides.
+    c_.key.write(static_cast<std::uint64_t>(thread_count()) | (std::uint64_t{winograd_allowed()} << 32) |
+                 (std::uint64_t{tile_units_allowed()} << 33));
   }
 
   void write_section(std::uint64_t kind, std::size_t length) { c_.key.write(section_mark | (kind << 60) | length); }

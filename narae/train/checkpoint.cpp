@@ -8,6 +8,8 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "narae/core/switches.h"
+#include "narae/core/tile_units.h"
 #include "narae/core/error.h"
 #include "narae/core/files.h"
 #include "narae/core/json_value.h"
@@ -180,6 +182,7 @@ Conditions current_conditions() {
   Conditions c{.version = NARAE_VERSION, .threads = thread_count(), .instruction_set = "x86-64", .switches = {}};
   if (__builtin_cpu_supports("avx2")) c.instruction_set = "avx2";
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")) c.instruction_set = "avx512";
+  if (has_tile_units() && tile_units_allowed()) c.instruction_set += "+amx";
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string_view text = *entry;
     const std::string_view name = text.substr(0, text.find('='));

@@ -110,6 +110,8 @@ struct TrainRecipe {
   std::int64_t save_every = 0;  ///< steps between checkpoints within an epoch; 0: only at its end
   std::int64_t keep_checkpoints = 2;
   bool checkpoint_activations = false;  ///< compute values inside blocks twice instead of keeping them
+  bool winograd = true;                 ///< 3 x 3 convolutions may use Winograd's algorithm (core/switches.h)
+  bool tile_units = true;               ///< products may run on tile units (core/switches.h)
   std::string weights = {};             ///< file that the weights start from; empty: fresh ones
   std::string fresh = {};   ///< modules or patterns of tensors that are not taken from `weights`, with commas
   std::string freeze = {};  ///< modules or patterns of parameters that stay as they are, with commas between them

@@ -110,6 +110,13 @@ std::vector<RecipeRow> train_rows() {
       {.key = "train.checkpoint_activations",
        .field = [](Recipe& r) -> RecipeField { return &r.train.checkpoint_activations; },
        .doc = "compute values inside the network's blocks again for the gradient: less memory, longer steps"},
+      {.key = "train.winograd",
+       .field = [](Recipe& r) -> RecipeField { return &r.train.winograd; },
+       .doc = "whether 3 x 3 convolutions may use Winograd's algorithm, where it is faster: rounding grows about tenfold"},
+      {.key = "train.tile_units",
+       .field = [](Recipe& r) -> RecipeField { return &r.train.tile_units; },
+       .doc = "whether products may run on the processor's tile units (AMX), where it has them: as exact or more, with "
+              "other bits"},
       {.key = "train.weights",
        .field = [](Recipe& r) -> RecipeField { return &r.train.weights; },
        .doc = "safetensors file that the weights start from; empty: fresh ones"},

@@ -13,6 +13,7 @@
 
 #include "narae/core/error.h"
 #include "narae/core/files.h"
+#include "narae/core/switches.h"
 #include "narae/train/append_file.h"
 #include "narae/train/evaluate.h"
 #include "narae/train/forecast_report.h"
@@ -111,6 +112,7 @@ class Trainer {
         progress_(options.progress) {}
 
   TrainResult run() {
+    const SwitchScope switches(recipe_.train.winograd, recipe_.train.tile_units);
     start();
     while (state_.loader.epoch < recipe_.train.epochs && !stopped_early() && !interrupted()) {
       if (train_epoch()) finish_epoch();

@@ -44,11 +44,11 @@ Array exact(KernelCase c) {
 class TileProducts : public ::testing::Test {
  protected:
   void SetUp() override {
-    allow_tile_products(true);
+    allow_tile_units(true);
     if (!cpu::amx::available()) GTEST_SKIP() << "this machine has no tile units (AMX)";
   }
   void TearDown() override {
-    allow_tile_products(allowed_);
+    allow_tile_units(allowed_);
     set_thread_count(threads_);
   }
 
@@ -63,7 +63,7 @@ class TileProducts : public ::testing::Test {
             .results = {{DType::f32, e.batch == 1 ? Shape{e.m, e.n} : Shape{e.batch, e.m, e.n}}}};
   }
   static Array run(const KernelCase& c, bool tiles) {
-    allow_tile_products(tiles);
+    allow_tile_units(tiles);
     return run_kernel(make_kernel(cpu_backend(), c), c)[0];
   }
   static void expect_exact(const KernelCase& c) {
@@ -75,7 +75,7 @@ class TileProducts : public ::testing::Test {
   }
 
  private:
-  bool allowed_ = tile_products_allowed();
+  bool allowed_ = tile_units_allowed();
   int threads_ = thread_count();
 };
 

@@ -10,7 +10,7 @@
 // computations").
 namespace narae::cpu::amx {
 
-/// Whether this machine has tile units, the system lets us use them, and tile_products_allowed().
+/// Whether this machine has tile units, the system lets us use them, and tile_units_allowed().
 [[nodiscard]] bool available();
 
 constexpr std::int64_t panel = 16;       ///< rows of a tile
