@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -164,24 +165,108 @@ std::unique_ptr<TrainStep> photograph_step(const std::string& name, Options opti
       size, 224, 1000);
 }
 
-Job job(std::string name, std::string description, int warm_up, std::function<std::unique_ptr<TrainStep>()> make) {
-  auto step = std::make_shared<std::unique_ptr<TrainStep>>();
-  return {.name = name,
+// step(k) does the work k times; make() prepares it and gives the number that both sides must agree on.
+Job work(std::string name, std::string description, std::function<double()> first, std::function<void(int)> step) {
+  return {.name = std::move(name),
           .description = std::move(description),
-          .peer = {name},
-          .first_loss =
-              [step, warm_up, make = std::move(make)] {
-                *step = make();
-                const double loss = (*step)->step();
-                for (int i = 0; i < warm_up; ++i) (*step)->step();
-                return loss;
-              },
-          .run =
-              [step](int steps) {
-                const auto begin = Clock::now();
-                for (int i = 0; i < steps; ++i) (*step)->step();
-                return seconds_since(begin) / steps;
-              }};
+          .first = std::move(first),
+          .warm_up = step,
+          .run = [step](int steps) {
+            const auto begin = Clock::now();
+            step(steps);
+            return seconds_since(begin) / steps;
+          }};
+}
+
+Job training(std::string name, std::string description, std::function<std::unique_ptr<TrainStep>()> make) {
+  auto step = std::make_shared<std::unique_ptr<TrainStep>>();
+  return work(
+      std::move(name), std::move(description),
+      [step, make = std::move(make)] {
+        *step = make();
+        return (*step)->step();
+      },
+      [step](int steps) {
+        for (int i = 0; i < steps; ++i) (*step)->step();
+      });
+}
+
+Job must(Job job, double must, double aim, int warm_up_steps = 2) {
+  job.must = must;
+  job.aim = aim;
+  job.warm_up_steps = warm_up_steps;
+  return job;
+}
+
+// Channels are of pictures alone.
+Job of_sequences(Job job) {
+  job.modes = {"eager", "compile"};
+  return job;
+}
+
+Job for_memory(Job job) {
+  job.timed = false;
+  job.warm_up_steps = 2;  // the second step needs all of the optimiser's state
+  job.modes = {"eager", "channels_last"};
+  return job;
+}
+
+double mean_square(const Tensor& y) { return mean(square(y)).item(); }
+
+// ResNet-18 on one photograph, as a finished network.
+Job inference_job() {
+  struct State {
+    std::shared_ptr<nn::Module> model;
+    Tensor x;
+  };
+  auto state = std::make_shared<State>();
+  const auto answer = [state] {
+    const NoGrad no_gradients;
+    return (*state->model)(state->x).eval();
+  };
+  return work(
+      "resnet18-answer", "ResNet-18, 224x224, batch 1, inference",
+      [state, answer] {
+        state->model = models::make_model({.name = "resnet18", .input = {3, 224, 224}, .num_classes = 1000});
+        make_up_weights(*state->model);
+        state->model->eval();
+        state->x = made_up({1, 3, 224, 224}, 1000, 1);
+        return mean_square(answer());
+      },
+      [answer](int steps) {
+        for (int i = 0; i < steps; ++i) answer();
+      });
+}
+
+// One text of 256 tokens by the GPT of `gpt`, the likeliest token each time; a step is the whole text.
+Job generation_job() {
+  static constexpr std::int64_t vocabulary = 5000;
+  static constexpr std::int64_t tokens = 256;
+  auto network = std::make_shared<std::shared_ptr<models::Gpt2>>();
+  const auto generate = [network] {
+    LanguageDecoder decoder(**network);
+    decoder.begin({TokenSequence(1, 1)});
+    double last = 0;
+    for (std::int64_t k = 1; k < tokens; ++k) {
+      const std::span<const float> logits = decoder.logits().values<float>();
+      const auto best = std::max_element(logits.begin(), logits.end());
+      last = *best;
+      decoder.go_on(std::vector<std::int64_t>{best - logits.begin()});
+    }
+    return last;
+  };
+  return of_sequences(work(
+      "gpt-text", "the same GPT writes 256 tokens, one text, keys and values cached",
+      [network, generate] {
+        *network = std::make_shared<models::Gpt2>(
+            vocabulary, models::DecoderOptions{.width = 384, .layers = 6, .heads = 6, .context = tokens});
+        make_up_weights(**network);
+        (*network)->eval();
+        return generate();
+      },
+      [generate](int steps) {
+        for (int i = 0; i < steps; ++i) generate();
+      }));
 }
 
 // Causal attention of 8 sequences of 256 steps in 6 heads of 64, and its gradient. The "loss" is the mean square of the
@@ -197,65 +282,67 @@ Job attention_job() {
     eval(all);
     return y;
   };
-  return {.name = "attention",
-          .description = "causal attention and its gradient, 8 x 256 steps, 6 heads of 64",
-          .peer = {"attention"},
-          .first_loss =
-              [step] {
-                const double loss = mean(square(step())).item();
-                for (int i = 0; i < 10; ++i) step();
-                return loss;
-              },
-          .run =
-              [step](int steps) {
-                const auto begin = Clock::now();
-                for (int i = 0; i < steps; ++i) step();
-                return seconds_since(begin) / steps;
-              },
-          .modes = {"eager"}};
-}
-
-// Channels are of pictures alone.
-Job of_sequences(Job job) {
-  job.modes = {"eager", "compile"};
+  Job job = work(
+      "attention", "causal attention and its gradient, 8 x 256 steps, 6 heads of 64",
+      [step] { return mean_square(step()); },
+      [step](int steps) {
+        for (int i = 0; i < steps; ++i) step();
+      });
+  job.modes = {"eager"};
+  job.warm_up_steps = 10;
   return job;
 }
 
 }  // namespace
 
-std::vector<Job> training_jobs(const std::string& weights) {
+std::vector<Job> jobs_with_peers(const std::string& weights) {
   return {
-      job("mlp", "MLP 784-256-10, batch 64, SGD", 30,
-          [weights] {
-            return stored_step(std::make_shared<models::Mlp>(784, 10), "mlp", weights, optim::SGDOptions{.lr = 0.05});
-          }),
-      job("lenet5", "LeNet-5 tanh, batch 64, SGD with momentum", 30,
-          [weights] {
-            return stored_step(std::make_shared<models::LeNet5>(Shape{1, 28, 28}, 10), "lenet5", weights,
-                               optim::SGDOptions{.lr = 0.05, .momentum = 0.9});
-          }),
-      job("resnet20", "ResNet-20 (CIFAR), batch 128, SGD with momentum", 2,
-          [] {
-            return made_up_step(small_resnet({3, 3, 3}, 16), 128, 32, 10);
-          }),
-      job("resnet18", "ResNet-18 (CIFAR), batch 32, SGD with momentum", 2,
-          [] {
-            return made_up_step(small_resnet({2, 2, 2, 2}, 64), 32, 32, 10);
-          }),
-      of_sequences(job("lstm128", "LSTM 1 x 128 over 65 characters, batch 32, 64 steps, SGD with momentum", 5,
-                       [] { return language_step(65, 128, 1, 64, 32, {.lr = 0.05, .momentum = 0.9}); })),
-      of_sequences(job("lstm650", "LSTM 2 x 650 over 10,000 words, batch 20, 35 steps, SGD, gradient norm clipped", 2,
-                       [] { return language_step(10000, 650, 2, 35, 20, {.lr = 1, .clip_norm = 5}); })),
-      of_sequences(job("gpt", "GPT, 6 layers, width 384, 5,000 words, batch 8, 256 steps, AdamW", 2, gpt_step)),
-      attention_job()};
-}
-
-std::vector<Job> memory_jobs() {
-  return {job("resnet50", "ResNet-50, 224x224, batch 16, SGD with momentum", 0,
-              [] { return photograph_step("resnet50", {}, 16); }),
-          job("vgg16", "VGG-16 without dropout, 224x224, batch 8, SGD with momentum", 0, [] {
-            return photograph_step("vgg16", {{"dropout", 0.0}}, 8);
-          })};
+      must(training("mlp", "MLP 784-256-10, batch 64, SGD",
+                    [weights] {
+                      return stored_step(std::make_shared<models::Mlp>(784, 10), "mlp", weights,
+                                         optim::SGDOptions{.lr = 0.05});
+                    }),
+           2, 3, 30),
+      must(training("lenet5", "LeNet-5 tanh, batch 64, SGD with momentum",
+                    [weights] {
+                      return stored_step(std::make_shared<models::LeNet5>(Shape{1, 28, 28}, 10), "lenet5", weights,
+                                         optim::SGDOptions{.lr = 0.05, .momentum = 0.9});
+                    }),
+           2.5, 5, 30),
+      training("resnet20", "ResNet-20 (CIFAR), batch 128, SGD with momentum",
+               [] {
+                 return made_up_step(small_resnet({3, 3, 3}, 16), 128, 32, 10);
+               }),
+      must(training("resnet18", "ResNet-18 (CIFAR), batch 32, SGD with momentum",
+                    [] {
+                      return made_up_step(small_resnet({2, 2, 2, 2}, 64), 32, 32, 10);
+                    }),
+           1.7, 2.2),
+      must(training("vgg16-bn", "VGG-16 with batch norm, without dropout, 224x224, batch 4, SGD with momentum",
+                    [] {
+                      return photograph_step("vgg16-bn", {{"dropout", 0.0}}, 4);
+                    }),
+           1.6, 2.2),
+      must(training("resnet50", "ResNet-50, 224x224, batch 8, SGD with momentum",
+                    [] { return photograph_step("resnet50", {}, 8); }),
+           1.3, 1.6),
+      must(of_sequences(training("lstm128", "LSTM 1 x 128 over 65 characters, batch 32, 64 steps, SGD with momentum",
+                                 [] { return language_step(65, 128, 1, 64, 32, {.lr = 0.05, .momentum = 0.9}); })),
+           1.8, 3, 5),
+      must(of_sequences(
+               training("lstm650", "LSTM 2 x 650 over 10,000 words, batch 20, 35 steps, SGD, gradient norm clipped",
+                        [] { return language_step(10000, 650, 2, 35, 20, {.lr = 1, .clip_norm = 5}); })),
+           1.15, 1.3),
+      must(of_sequences(training("gpt", "GPT, 6 layers, width 384, 5,000 words, batch 8, 256 steps, AdamW", gpt_step)),
+           1.15, 1.35),
+      attention_job(),
+      must(generation_job(), 1.6, 2.1, 1),
+      must(inference_job(), 1.5, 2.2, 10),
+      for_memory(training("resnet50-b16", "ResNet-50, 224x224, batch 16, SGD with momentum",
+                          [] { return photograph_step("resnet50", {}, 16); })),
+      for_memory(training("vgg16-b8", "VGG-16 without dropout, 224x224, batch 8, SGD with momentum", [] {
+        return photograph_step("vgg16", {{"dropout", 0.0}}, 8);
+      }))};
 }
 
 std::vector<StepTime> measure_lengths(int rounds) {

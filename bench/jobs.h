@@ -7,21 +7,23 @@
 
 namespace narae::bench {
 
-/// A training step that can be repeated.
+/// Work that can be repeated: a training step, an answer, a text.
 struct Job {
   std::string name;
   std::string description;
-  std::vector<std::string> peer;       ///< arguments of bench/pytorch/train_step.py
-  std::function<double()> first_loss;  ///< prepares the job; the loss of the first step
+  double must = 0;                     ///< times as fast as PyTorch that it has to be; 0: nothing is asked
+  double aim = 0;                      ///< and that we want
+  std::function<double()> first;       ///< prepares the job; the loss of the first step, or another number of its result
+  std::function<void(int)> warm_up;    ///< so many more steps
   std::function<double(int)> run;      ///< seconds a step
+  int warm_up_steps = 2;
   std::vector<std::string> modes = {"eager", "channels_last", "compile"};  ///< of the peer
+  bool timed = true;                   ///< a row of the table; otherwise for its memory alone
 };
 
-/// Jobs that have a peer in PyTorch. `weights` holds the first weights, pictures and labels of both sides.
-[[nodiscard]] std::vector<Job> training_jobs(const std::string& weights);
-
-/// Networks for photographs, for which memory matters: one step is enough.
-[[nodiscard]] std::vector<Job> memory_jobs();
+/// Jobs that have a peer in PyTorch (bench/pytorch/train_step.py, by the same names). `weights` holds the first weights,
+/// pictures and labels of both sides for the small ones.
+[[nodiscard]] std::vector<Job> jobs_with_peers(const std::string& weights);
 
 /// Forward and backward pass of an LSTM (128 units, batch 32) over sequences of 32 to 1,024 time steps.
 struct StepTime {

@@ -1,18 +1,21 @@
-// narae_bench [JOB...]: our training steps against PyTorch's, in alternating rounds of one run.
+// narae_bench [JOB...]: our steps against PyTorch's, in alternating rounds of one run.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdlib>
-#include <memory>
+#include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
+#include "bench/be_peer.h"
 #include "bench/byte_pairs.h"
+#include "bench/compare.h"
 #include "bench/jobs.h"
 #include "bench/loading.h"
-#include "bench/memory.h"
-#include "bench/peer.h"
+#include "bench/machine.h"
+#include "bench/report.h"
 #include "narae/core/error.h"
 #include "narae/core/threads.h"
 
@@ -23,78 +26,80 @@ struct Options {
   std::vector<std::string> jobs;
   int rounds = 9;
   int threads = available_cores();
+  int warm_up = -1;
   std::string sources = NARAE_SOURCES;
   std::string python = "python3";
   std::string peer;
+  bool machine = false;
 };
 
-struct Mode {
-  std::string name;
-  std::unique_ptr<Peer> peer;
-  std::vector<double> times;
-};
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const std::size_t n = values.size();
-  return n % 2 == 1 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+// Beside this program.
+std::string command_path() {
+  return (std::filesystem::read_symlink("/proc/self/exe").parent_path() / "narae").string();
 }
 
-std::vector<Mode> start_peers(const Job& job, const Options& options) {
-  std::vector<Mode> modes;
-  for (const std::string& mode : job.modes) {
-    std::vector<std::string> command = {options.python, options.sources + "/bench/pytorch/train_step.py"};
-    command.insert(command.end(), job.peer.begin(), job.peer.end());
-    for (const std::string& word :
-         {std::string("--mode"), mode, std::string("--threads"), std::to_string(options.threads)}) {
-      command.push_back(word);
-    }
-    auto peer = std::make_unique<Peer>(command);
-    if (peer->started()) modes.push_back({mode, std::move(peer), {}});
-  }
-  return modes;
+void answer_as_machine() {
+  const Machine machine = measure_machine();
+  fmt::print("ready 0\n");
+  for (const double number : {machine.products, machine.vector_products, machine.bandwidth}) fmt::print("{}\n", number);
 }
 
-// Rounds A B A B ...: the machine's speed drifts, so ratios are taken pair by pair.
-void run_job(const Job& job, const Options& options) {
-  const double first_loss = job.first_loss();
-  std::vector<Mode> modes = start_peers(job, options);
-  const int steps = std::max(1, static_cast<int>(0.15 / job.run(5)));
-  for (const Mode& mode : modes) {
-    const double difference = std::abs(mode.peer->first_loss() - first_loss);
-    if (difference > 1e-4 * std::abs(first_loss)) {
-      throw Error(fmt::format("bench: {}: our first loss is {:.6f}, PyTorch's {:.6f}: they don't do the same work",
-                              job.name, first_loss, mode.peer->first_loss()));
-    }
+void answer_as_peer(const Options& options, const std::vector<Job>& jobs) {
+  const auto job = std::find_if(jobs.begin(), jobs.end(), [&](const Job& j) { return j.name == options.peer; });
+  if (job == jobs.end()) throw UsageError("bench: --peer knows no job '" + options.peer + "'");
+  be_peer(*job, options.warm_up);
+}
+
+// The rows that have a peer, among the jobs that are wanted; all of them are written into docs/performance.md.
+template <class Wanted>
+void compare(const Options& options, const std::vector<Job>& jobs, const Wanted& wanted) {
+  const Sides sides{.self = "/proc/self/exe",
+                    .command = command_path(),
+                    .python = options.python,
+                    .sources = options.sources,
+                    .threads = options.threads,
+                    .rounds = options.rounds};
+  std::vector<std::function<Row()>> comparisons;
+  for (const Job& job : jobs)
+    if (wanted(job.timed ? job.name : "memory"))
+      comparisons.emplace_back([&sides, &job] { return compare_steps(job, sides); });
+  const char* data = std::getenv("NARAE_DATA");
+  const std::string mnist = std::string(data != nullptr ? data : "") + "/mnist";
+  if (wanted("whole")) {
+    if (std::filesystem::is_directory(mnist))
+      comparisons.emplace_back([&] { return compare_whole_job(sides, mnist); });
+    else
+      fmt::print("whole: skipped, there is no folder mnist in NARAE_DATA\n");
   }
-  std::vector<double> ours;
-  for (int round = 0; round < options.rounds; ++round) {
-    ours.push_back(job.run(steps));
-    for (Mode& mode : modes) mode.times.push_back(mode.peer->run(std::max(1, steps / 3)));
+  if (wanted("cold")) comparisons.emplace_back([&] { return compare_cold_start(sides); });
+  if (comparisons.empty()) return;
+  const Machine machine = ask_machine(sides.self, options.threads);
+  fmt::print("{} threads; medians of {} rounds; the ratio is PyTorch's time over ours\n", options.threads,
+             options.rounds);
+  fmt::print("a product of 1,536 x 1,536 matrices: {:.0f} GFLOP/s, without tile units {:.0f}; from memory {:.1f} GB/s\n",
+             machine.products, machine.vector_products, machine.bandwidth);
+  fmt::print("{}", headline());
+  std::vector<Row> rows;
+  for (const auto& comparison : comparisons) {
+    rows.push_back(comparison());
+    fmt::print("{}", to_text(rows.back(), machine));
+    std::fflush(stdout);
   }
-  if (modes.empty()) {
-    fmt::print("{:10} {:9.3f} ms   no PyTorch to compare with: see bench/pytorch/README.md\n", job.name,
-               median(ours) * 1e3);
-    return;
-  }
-  const Mode& best = *std::min_element(modes.begin(), modes.end(),
-                                       [](const Mode& a, const Mode& b) { return median(a.times) < median(b.times); });
-  std::vector<double> ratios;
-  for (std::size_t r = 0; r < ours.size(); ++r) ratios.push_back(best.times[r] / ours[r]);
-  const auto [low, high] = std::minmax_element(ratios.begin(), ratios.end());
-  fmt::print("{:10} {:9.3f} ms {:9.3f} ms  {:14} {:6.2f}  [{:.2f} .. {:.2f}]\n", job.name, median(ours) * 1e3,
-             median(best.times) * 1e3, best.name, median(ratios), *low, *high);
+  fmt::print("{}", verdict(rows));
+  if (options.jobs.empty()) write_report(rows, machine, options.sources, options.threads);
 }
 
 void run(const Options& options) {
   set_thread_count(options.threads);
-  if (!options.peer.empty()) return be_peer(options.peer);
+  const std::vector<Job> jobs = jobs_with_peers(options.sources + "/tests/reference/trajectories.safetensors");
+  if (options.machine) return answer_as_machine();
+  if (!options.peer.empty()) return answer_as_peer(options, jobs);
   const auto wanted = [&](const std::string& name) {
     return options.jobs.empty() || std::find(options.jobs.begin(), options.jobs.end(), name) != options.jobs.end();
   };
-  const std::vector<Job> jobs = training_jobs(options.sources + "/tests/reference/trajectories.safetensors");
-  std::vector<std::string> names = {"graph", "loading", "memory", "length", "tokens", "bpe"};
-  for (const Job& job : jobs) names.push_back(job.name);
+  std::vector<std::string> names = {"graph", "loading", "length", "tokens", "bpe", "memory", "whole", "cold"};
+  for (const Job& job : jobs)
+    if (job.timed) names.push_back(job.name);
   for (const std::string& name : options.jobs) {
     if (std::find(names.begin(), names.end(), name) == names.end()) {
       throw UsageError("bench: there is no job '" + name + "'" + did_you_mean(name, names));
@@ -110,10 +115,6 @@ void run(const Options& options) {
     for (const LoadingSpeed& speed : measure_loading(options.rounds)) {
       fmt::print("  {:20} {:9.0f} pictures/s\n", speed.augmentation, speed.pictures_per_second);
     }
-    fmt::print("\n");
-  }
-  if (wanted("memory")) {
-    compare_memory("/proc/self/exe", options.python, options.sources, options.threads);
     fmt::print("\n");
   }
   if (wanted("length")) {
@@ -135,12 +136,7 @@ void run(const Options& options) {
     compare_byte_pairs(options.python, options.sources, options.rounds, options.threads);
     fmt::print("\n");
   }
-  if (std::none_of(jobs.begin(), jobs.end(), [&](const Job& job) { return wanted(job.name); })) return;
-  fmt::print("{} threads; a training step; medians of {} rounds; the ratio is PyTorch's time over ours\n",
-             options.threads, options.rounds);
-  fmt::print("{:10} {:>12} {:>12}  {:14} {:>6}\n", "job", "narae", "pytorch", "best mode", "ratio");
-  for (const Job& job : jobs)
-    if (wanted(job.name)) run_job(job, options);
+  compare(options, jobs, wanted);
 }
 
 }  // namespace
@@ -149,14 +145,16 @@ void run(const Options& options) {
 int main(int argc, char** argv) {
   narae::bench::Options options;
   if (const char* python = std::getenv("NARAE_PYTHON")) options.python = python;
-  CLI::App app("Training steps against PyTorch's, in alternating rounds of one run");
+  CLI::App app("Our steps against PyTorch's, in alternating rounds of one run");
   app.add_option(
       "jobs", options.jobs,
-      "graph, loading, memory, length, tokens, bpe, mlp, lenet5, resnet20, resnet18, lstm128, lstm650, gpt, attention; "
-      "all without");
+      "graph, loading, length, tokens, bpe; against PyTorch: mlp, lenet5, resnet20, resnet18, vgg16-bn, resnet50, "
+      "lstm128, lstm650, gpt, attention, gpt-text, resnet18-answer, memory, whole, cold; all without");
   app.add_option("--rounds", options.rounds, "rounds of each side")->check(CLI::Range(1, 1000));
   app.add_option("--threads", options.threads, "threads of both sides")->check(CLI::Range(1, 1024));
-  app.add_option("--peer", options.peer, "answer for a job of `memory`, as bench/pytorch/train_step.py does");
+  app.add_option("--peer", options.peer, "do a job for another process, as bench/pytorch/train_step.py does");
+  app.add_flag("--machine", options.machine, "measure the machine for another process");
+  app.add_option("--warm-up", options.warm_up, "with --peer: steps beside the first");
   app.add_option("--python", options.python, "a Python with PyTorch; also NARAE_PYTHON");
   CLI11_PARSE(app, argc, argv);
   try {

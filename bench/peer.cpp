@@ -50,6 +50,10 @@ double Peer::memory() {
   return ask("memory");
 }
 
+double Peer::flops() {
+  return ask("flops");
+}
+
 double Peer::ask(const std::string& question) {
   std::fprintf(to_, "%s\n", question.c_str());
   std::fflush(to_);

@@ -9,8 +9,7 @@
 namespace narae::bench {
 
 /// Another program that times its own rounds: after a warm-up it prints `ready <loss>`, then it answers `run N` with
-/// the seconds that one of N steps took and `memory` with its peak in bytes (bench/pytorch/train_step.py, and this
-/// program with --peer).
+/// the seconds that one of N steps took and `memory` with its peak in bytes (bench/pytorch/train_step.py; be_peer.h).
 class Peer {
  public:
   /// Starts `command`. `started()` is false when it could not or ended before it was ready.
@@ -25,9 +24,13 @@ class Peer {
   [[nodiscard]] double run(int steps);
   /// Bytes that the process occupied at its peak.
   [[nodiscard]] double memory();
+  /// Floating-point operations of a step; this program alone knows.
+  [[nodiscard]] double flops();
+
+  /// The number that it answers a line with.
+  [[nodiscard]] double ask(const std::string& question);
 
  private:
-  [[nodiscard]] double ask(const std::string& question);
   [[nodiscard]] std::string read_line() const;
 
   pid_t process_ = -1;

@@ -1,6 +1,7 @@
-"""Times PyTorch's training step, in rounds that another program's rounds can alternate with.
+"""Times PyTorch's steps, in rounds that another program's rounds can alternate with.
 
-    python train_step.py mlp|lenet5|resnet20|resnet18|resnet50|vgg16|lstm128|lstm650|gpt|attention
+    python train_step.py mlp|lenet5|resnet20|resnet18|vgg16-bn|resnet50|lstm128|lstm650|gpt|attention|
+                         resnet18-answer|gpt-text|resnet50-b16|vgg16-b8
                          [--mode eager|channels_last|compile] [--threads N] [--weights FILE] [--warm-up STEPS]
 
 After a warm-up it prints `ready <loss of the first step>`. Then it answers standard input, line by line:
@@ -12,7 +13,8 @@ i64 `labels` (n); without them both are drawn from a fixed seed. The default is 
 trains on rows (64 s + j) mod n, j < 64; pictures are divided by 255 and lie in memory before the clock starts.
 The convolutional networks and the language models need no file: their weights and their one batch are worked out by a
 formula on both sides. `attention` is no model: causal attention and its gradient, without an optimiser; its "loss" is
-the mean square of the result.
+the mean square of the result. `resnet18-answer` is inference on one photograph (the mean square of the logits);
+`gpt-text` writes 256 tokens, the likeliest each time, with cached keys and values (the last token's logit).
 """
 
 import argparse
@@ -107,25 +109,42 @@ def resnet50() -> nn.Sequential:
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 1000))
 
 
-def vgg16() -> nn.Sequential:
+def vgg16(norm: bool) -> nn.Sequential:
     """Without dropout, whose random numbers differ."""
     layers: list[nn.Module] = []
     channels = 3
     for filters, count in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):
         for _ in range(count):
-            layers += [nn.Conv2d(channels, filters, 3, padding=1), nn.ReLU(inplace=True)]
+            layers.append(nn.Conv2d(channels, filters, 3, padding=1))
+            if norm:
+                layers.append(nn.BatchNorm2d(filters))
+            layers.append(nn.ReLU(inplace=True))
             channels = filters
         layers.append(nn.MaxPool2d(2))
     hidden = [nn.Linear(512 * 49, 4096), nn.ReLU(inplace=True), nn.Linear(4096, 4096), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers, nn.Flatten(), *hidden, nn.Linear(4096, 1000))
 
 
+def resnet18_for_photographs() -> nn.Sequential:
+    layers: list[nn.Module] = [nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(inplace=True)]
+    layers.append(nn.MaxPool2d(3, 2, 1))
+    channels = 64
+    for stage in range(4):
+        for block in range(2):
+            layers.append(Block(channels, 64 << stage, 2 if stage > 0 and block == 0 else 1))
+            channels = 64 << stage
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 1000))
+
+
 # network, batch, side of the pictures, classes
 PICTURES = {
     "resnet20": (lambda: resnet(16, 3, 3), 128, 32, 10),
     "resnet18": (lambda: resnet(64, 2, 4), 32, 32, 10),
-    "resnet50": (resnet50, 16, 224, 1000),
-    "vgg16": (vgg16, 8, 224, 1000),
+    "vgg16-bn": (lambda: vgg16(norm=True), 4, 224, 1000),
+    "resnet50": (resnet50, 8, 224, 1000),
+    "resnet50-b16": (resnet50, 16, 224, 1000),
+    "vgg16-b8": (lambda: vgg16(norm=False), 8, 224, 1000),
+    "resnet18-answer": (resnet18_for_photographs, 1, 224, 1000),
 }
 
 
@@ -240,6 +259,44 @@ def make_attention() -> tuple[list[Tensor], Tensor]:
     return [x.requires_grad_() for x in inputs], cotangent
 
 
+class CachedGpt:
+    """Goes on with one sequence, token by token; keys and values of earlier tokens lie in memory."""
+
+    def __init__(self, model: Gpt, context: int) -> None:
+        self.model = model
+        heads, width = model.blocks[0].heads, model.wte.embedding_dim
+        self.keys = [torch.zeros(1, heads, context, width // heads) for _ in model.blocks]
+        self.values = [torch.zeros(1, heads, context, width // heads) for _ in model.blocks]
+
+    def logits(self, token: Tensor, at: int) -> Tensor:
+        x = self.model.wte(token) + self.model.wpe.weight[at]
+        for block, keys, values in zip(self.model.blocks, self.keys, self.values, strict=True):
+            width = x.shape[1]
+            q, k, v = (part.view(1, block.heads, 1, -1) for part in block.c_attn(block.ln_1(x)).split(width, 1))
+            keys[:, :, at : at + 1] = k
+            values[:, :, at : at + 1] = v
+            y = F.scaled_dot_product_attention(q, keys[:, :, : at + 1], values[:, :, : at + 1])
+            x = x + block.c_proj(y.reshape(1, width))
+            x = x + block.c_out(F.gelu(block.c_fc(block.ln_2(x)), approximate="tanh"))
+        return F.linear(self.model.ln_f(x), self.model.wte.weight)
+
+
+@torch.inference_mode()
+def write_text(model: Gpt, tokens: int) -> float:
+    decoder = CachedGpt(model, tokens)
+    logits = decoder.logits(torch.tensor([1]), 0)
+    best = logits.max(1)
+    for at in range(1, tokens):
+        best = logits.max(1)
+        logits = decoder.logits(best.indices, at)
+    return best.values.item()
+
+
+@torch.inference_mode()
+def mean_square_answer(model: nn.Module, images: Tensor) -> float:
+    return model(images).square().mean().item()
+
+
 def load(name: str, path: Path) -> tuple[nn.Module, Tensor, Tensor]:
     """The model with the file's weights, its pictures as float32 in [0, 1], and their labels."""
     torch.manual_seed(0)
@@ -272,7 +329,7 @@ def answer(first: float, run: Callable[[int], object]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("model", choices=["mlp", "lenet5", "attention", "gpt", *PICTURES, *TEXTS])
+    parser.add_argument("model", choices=["mlp", "lenet5", "attention", "gpt", "gpt-text", *PICTURES, *TEXTS])
     parser.add_argument("--mode", choices=["eager", "channels_last", "compile"], default="eager")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--weights", type=Path, default=REFERENCE)
@@ -293,6 +350,34 @@ def main() -> None:
         first = attend(1).square().mean().item()
         attend(arguments.warm_up if arguments.warm_up is not None else 10)
         return answer(first, attend)
+    warm_up = arguments.warm_up if arguments.warm_up is not None else 2
+    if arguments.model == "gpt-text":
+        model, _, _ = make_gpt()
+        model = model.eval()
+        if arguments.mode == "compile":
+            model.compile()
+
+        def write(texts: int) -> float:
+            return [write_text(model, 256) for _ in range(texts)][-1] if texts > 0 else 0.0
+
+        first = write(1)
+        write(warm_up)
+        return answer(first, write)
+    if arguments.model == "resnet18-answer":
+        model, images, _ = make_convolutional(arguments.model)
+        model = model.eval()
+        if arguments.mode == "channels_last":
+            model = model.to(memory_format=torch.channels_last)
+            images = images.contiguous(memory_format=torch.channels_last)
+        if arguments.mode == "compile":
+            model = torch.compile(model)
+
+        def look(times: int) -> float:
+            return [mean_square_answer(model, images) for _ in range(times)][-1] if times > 0 else 0.0
+
+        first = look(1)
+        look(warm_up)
+        return answer(first, look)
     made = arguments.model in PICTURES or arguments.model in TEXTS or arguments.model == "gpt"
     clip = 5.0 if arguments.model == "lstm650" else None
     if arguments.model == "gpt":
