@@ -43,6 +43,9 @@ struct LayoutAxis {
 struct LayoutChoice {
   std::vector<Layout> inputs;
   std::vector<Layout> results;
+  /// The input that holds weights, which may lie row-major as well: reordering them pays where they stay as they are
+  /// from one run to the next. -1: none.
+  int weights = -1;
 };
 
 /// Memory of one execution, in the order of the operator's inputs and results. Scalars (inputs of shape ()) are

@@ -46,6 +46,23 @@ void sum_gradient(const GradientCase& at, std::span<Tensor> out) {
 const Op& sum_op = define_op(
     {.name = "sum", .kind = OpClass::general, .arity = 1, .infer = infer_reduction<"sum">, .gradient = sum_gradient});
 
+// One pass over x; sum(square(x)) would write the squares first.
+void sum_of_squares_gradient(const GradientCase& at, std::span<Tensor> out) {
+  const auto a = attributes_as<ReduceAttributes>(at.attributes);
+  if (at.needs[0]) out[0] = spread(at.cotangents[0] * 2.0, a, at.inputs[0].shape()) * at.inputs[0];
+}
+
+std::vector<Tensor> compose_sum_of_squares(std::span<const Tensor> inputs, Attributes attributes) {
+  return {apply(sum_op, {square(inputs[0])}, attributes)};
+}
+
+const Op& sum_of_squares_op = define_op({.name = "sum_of_squares",
+                                         .kind = OpClass::general,
+                                         .arity = 1,
+                                         .infer = infer_reduction<"sum_of_squares">,
+                                         .gradient = sum_of_squares_gradient,
+                                         .compose = compose_sum_of_squares});
+
 // Elements that equal the extremum share its cotangent.
 void extremum_gradient(const GradientCase& at, std::span<Tensor> out) {
   if (!at.needs[0]) return;
@@ -170,6 +187,10 @@ Tensor sum(const Tensor& x, const Axes& axes, const ReduceOptions& options) {
   return reduce(sum_op, x, axes, options);
 }
 
+Tensor sum_of_squares(const Tensor& x, const Axes& axes, const ReduceOptions& options) {
+  return reduce(sum_of_squares_op, x, axes, options);
+}
+
 Tensor mean(const Tensor& x, const Axes& axes, const ReduceOptions& options) {
   require_floating("mean", x);
   const std::int64_t mask = axes.mask(x.rank(), "mean");
@@ -202,7 +223,7 @@ Tensor standard_deviation(const Tensor& x, const Axes& axes, const VarianceOptio
 
 Tensor norm(const Tensor& x, const Axes& axes, const ReduceOptions& options) {
   require_floating("norm", x);
-  return sqrt_or_zero(sum(square(x), axes, options));
+  return sqrt_or_zero(sum_of_squares(x, axes, options));
 }
 
 Tensor argmax(const Tensor& x, std::int64_t axis, const ReduceOptions& options) {

@@ -41,6 +41,9 @@ struct VarianceOptions {
 
 /// Sum of numbers of any type; 0 over nothing. In the type of x.
 [[nodiscard]] NARAE_API Tensor sum(const Tensor& x, const Axes& axes = {}, const ReduceOptions& options = {});
+/// sum(x^2), in one pass over x.
+[[nodiscard]] NARAE_API Tensor sum_of_squares(const Tensor& x, const Axes& axes = {},
+                                              const ReduceOptions& options = {});
 /// Arithmetic mean, floating.
 [[nodiscard]] NARAE_API Tensor mean(const Tensor& x, const Axes& axes = {}, const ReduceOptions& options = {});
 /// Largest element; NaN if there is one. Equal ones share the cotangent. Throws Error over nothing.

@@ -35,7 +35,7 @@ Tensor squared_norm(const Gradients& gradients) {
   const DType type = type_of(gradients);
   Tensor result;
   for (const Tensor& g : gradients) {
-    const Tensor part = cast(sum(square(g)), type);
+    const Tensor part = cast(sum_of_squares(g), type);
     result = result.defined() ? result + part : part;
   }
   return result;

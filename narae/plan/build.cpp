@@ -59,6 +59,7 @@ class Builder {
     find_lifetimes();
     place_outputs();
     place_stores();
+    place_prepared();
     share_in_place();
     place_arena();
     make_slots();
@@ -260,6 +261,41 @@ class Builder {
     }
     for (const auto& [from, to] : copies) add_copy(from, true, to);
     run_early_copies_first();
+  }
+
+  // What a plan without stores computes from variables alone is kept between its executions: layouts of weights, and
+  // what is small besides (the factors of a normalisation). More would keep memory that nobody asks for again.
+  void place_prepared() {
+    constexpr std::size_t small = 64 * 1024;
+    if (!p_.stores.empty() || p_.guard >= 0) return;
+    std::vector<bool> constant(storages_.size(), false);
+    std::vector<bool> used(p_.arguments.size(), false);
+    for (std::size_t a = 0; a < p_.arguments.size(); ++a) {
+      if (p_.arguments[a].kind == Argument::Kind::data) continue;
+      constant[static_cast<std::size_t>(argument_storage_[a])] = true;
+    }
+    for (std::size_t s = 0; s < storages_.size(); ++s)
+      if (storages_[s].place == Slot::Place::constant) constant[s] = true;
+    for (Draft& draft : drafts_) {
+      const bool known = !draft.inputs.empty() && std::all_of(draft.inputs.begin(), draft.inputs.end(), [&](int s) {
+        return constant[static_cast<std::size_t>(s)];
+      });
+      const bool kept = std::all_of(draft.results.begin(), draft.results.end(), [&](int s) {
+        return at(s).place == Slot::Place::arena && (draft.step.name == "reorder" || at(s).bytes <= small);
+      });
+      if (!known || !kept) continue;
+      draft.step.prepares = true;
+      for (const int s : draft.inputs)
+        if (at(s).place == Slot::Place::argument) used[at(s).number] = true;
+      for (const int s : draft.results) {
+        at(s).place = Slot::Place::prepared;
+        at(s).offset = plan_->prepared_bytes;
+        plan_->prepared_bytes += (at(s).bytes + 63) / 64 * 64;
+        constant[static_cast<std::size_t>(s)] = true;
+      }
+    }
+    for (std::size_t a = 0; a < used.size(); ++a)
+      if (used[a]) plan_->prepared_from.push_back(static_cast<int>(a));
   }
 
   bool can_store_in_place(int s, int target) {

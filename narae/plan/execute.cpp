@@ -119,7 +119,8 @@ struct Workspace {
 
 class Runner {
  public:
-  Runner(const Plan& plan, const Capture& capture, Workspace& w, std::byte* arena, std::span<const Buffer> buffers)
+  Runner(const Plan& plan, const Capture& capture, Workspace& w, std::byte* arena, std::span<const Buffer> buffers,
+         std::byte* prepared)
       : plan_(plan), capture_(capture), w_(w), arena_(arena) {
     w_.pointers.resize(plan.slots.size());
     for (std::size_t i = 0; i < plan.slots.size(); ++i) {
@@ -137,6 +138,9 @@ class Runner {
           break;
         case Slot::Place::output:
           p = buffers[slot.number].data();
+          break;
+        case Slot::Place::prepared:
+          p = prepared + slot.offset;
           break;
       }
     }
@@ -184,8 +188,40 @@ class Runner {
   std::byte* arena_;
 };
 
+// What the prepared values of a plan are computed from, as words: variables with their versions, and numbers.
+void write_sources(const Plan& plan, const Capture& capture, std::vector<std::uint64_t>& words) {
+  words.clear();
+  for (const int a : plan.prepared_from) {
+    const Node* leaf = capture.arguments[static_cast<std::size_t>(a)];
+    if (leaf->op == &version_op) {
+      words.push_back(leaf->variable->id);
+      words.push_back(static_cast<std::uint64_t>(leaf->variable->stored));
+    } else {
+      std::uint64_t number = 0;
+      write_scalar(reinterpret_cast<std::byte*>(&number), leaf);
+      words.push_back(number);
+    }
+  }
+}
+
+// The plan's prepared values for these arguments: those of the execution before, or memory to be filled.
+struct Preparation {
+  std::shared_ptr<const Prepared> values;
+  bool ready = true;
+
+  Preparation(const Plan& plan, const Capture& capture) {
+    if (plan.prepared_bytes == 0) return;
+    thread_local std::vector<std::uint64_t> sources;
+    write_sources(plan, capture, sources);
+    values = plan.prepared.get();
+    ready = values != nullptr && values->sources == sources;
+    if (!ready) values = std::make_shared<Prepared>(Prepared{sources, Buffer::allocate(plan.prepared_bytes)});
+  }
+  [[nodiscard]] std::byte* data() const { return values != nullptr ? values->memory.data() : nullptr; }
+};
+
 // For NARAE_DEBUG=3 and for a Profile (`evaluation`: its number there, -1 for none).
-void run_with_times(const Plan& plan, const Capture& capture, Runner& runner, Execution& result,
+void run_with_times(const Plan& plan, const Capture& capture, Runner& runner, Execution& result, bool prepared,
                     std::int64_t evaluation) {
   using Clock = std::chrono::steady_clock;
   const bool logged = debug_level() >= 3;
@@ -196,6 +232,7 @@ void run_with_times(const Plan& plan, const Capture& capture, Runner& runner, Ex
       checked = true;
       if (!(result.applied = runner.guard())) break;
     }
+    if (step.prepares && prepared) continue;
     result.storing = result.storing || step.stores;
     const double since = evaluation >= 0 ? detail::profile_time() : 0;
     const auto begin = Clock::now();
@@ -234,10 +271,11 @@ void execute(const Plan& plan, const Capture& capture, Execution& result) {
   result.first_non_finite.clear();
   for (const std::size_t bytes : plan.buffers) result.buffers.push_back(Buffer::allocate(bytes));
   const Lease arena(plan.arena_bytes);
-  Runner runner(plan, capture, workspace, arena.data(), result.buffers);
+  const Preparation preparation(plan, capture);
+  Runner runner(plan, capture, workspace, arena.data(), result.buffers, preparation.data());
   const std::int64_t profiled = detail::begin_profiled_evaluation();
   if (debug_level() >= 3 || profiled >= 0) {
-    run_with_times(plan, capture, runner, result, profiled);
+    run_with_times(plan, capture, runner, result, preparation.ready, profiled);
   } else {
     bool checked = false;
     for (const Step& step : plan.steps) {
@@ -246,9 +284,10 @@ void execute(const Plan& plan, const Capture& capture, Execution& result) {
         if (!(result.applied = runner.guard())) break;
       }
       result.storing = result.storing || step.stores;
-      runner.run(step);
+      if (!step.prepares || !preparation.ready) runner.run(step);
     }
   }
+  if (!preparation.ready) plan.prepared.set(preparation.values);
   if (!result.applied) result.first_non_finite = runner.find_non_finite();
   counts.steps += static_cast<std::int64_t>(plan.steps.size());
   ++counts.evaluations;

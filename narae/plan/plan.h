@@ -2,7 +2,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "narae/core/buffer.h"
@@ -13,9 +15,9 @@ namespace narae::plan {
 
 /// Where a step finds one of its operands.
 struct Slot {
-  enum class Place : std::uint8_t { argument, constant, arena, output } place;
+  enum class Place : std::uint8_t { argument, constant, arena, output, prepared } place;
   std::uint32_t number = 0;  ///< of the argument or output
-  std::size_t offset = 0;    ///< in the arena or the block of constants
+  std::size_t offset = 0;    ///< in the arena, the block of constants or that of prepared values
 };
 
 /// One kernel of a plan, with the slots of its operands.
@@ -26,10 +28,36 @@ struct Step {
   std::size_t scratch = 0;             ///< offset in the arena
   bool late = false;                   ///< skipped when the guard says no
   bool stores = false;                 ///< writes into a variable
+  bool prepares = false;               ///< its results are kept until the plan's sources change
   std::string name;                    ///< "loop[mul add]", "matmul", ...
   int node = -1;                       ///< which of the captured nodes it computes; -1: none of them
   double bytes = 0;                    ///< read and written
   std::vector<Signature> result_signatures;
+};
+
+/// Values that a plan computes from variables and numbers alone, such as weights in a layout of the backend's own: kept
+/// from one execution to the next for as long as those stay the same.
+struct Prepared {
+  std::vector<std::uint64_t> sources;  ///< what they were computed from: variables, their versions, numbers
+  Buffer memory;
+};
+
+/// Those of the last execution. The plan's other parts never change; this one is replaced as a whole, so that threads
+/// which still read the one before keep it.
+class PreparedValues {
+ public:
+  [[nodiscard]] std::shared_ptr<const Prepared> get() const {
+    const std::lock_guard lock(mutex_);
+    return values_;
+  }
+  void set(std::shared_ptr<const Prepared> values) const {
+    const std::lock_guard lock(mutex_);
+    values_ = std::move(values);
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  mutable std::shared_ptr<const Prepared> values_;
 };
 
 /// A program that is ready to run: kernels bound, memory planned. Immutable, so threads may share it; what an
@@ -48,6 +76,9 @@ struct Plan {
   std::vector<Output> outputs;
   std::vector<std::size_t> buffers;  ///< bytes of each output buffer
   std::vector<int> stored_arguments;
+  std::vector<int> prepared_from;    ///< arguments that prepared values are computed from
+  std::size_t prepared_bytes = 0;
+  PreparedValues prepared;
   int guard_slot = -1;
   DType guard_type = DType::f32;
   std::vector<std::vector<int>> output_arguments;   ///< arguments that each output depends on

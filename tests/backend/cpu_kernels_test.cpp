@@ -170,7 +170,7 @@ TEST_P(CpuKernels, Reductions) {
     for (const std::int64_t keep : {0, 1}) {
       const Shape result = reduced_shape(c.shape, {c.mask, keep});
       const std::int64_t n = c.shape.count() / std::max<std::int64_t>(result.count(), 1);
-      for (const char* op : {"sum", "prod", "max", "min"}) {
+      for (const char* op : {"sum", "sum_of_squares", "prod", "max", "min"}) {
         const bool product = std::string(op) == "prod";
         Array x = numbers(t, c.shape);
         if (product) {  // near 1, or the product of many is 0
@@ -184,9 +184,9 @@ TEST_P(CpuKernels, Reductions) {
                            .words = {c.mask, keep},
                            .inputs = {x},
                            .results = {{t, result}},
-                           .tolerance = product                    ? sum_tolerance(t, n)
-                                        : std::string(op) == "sum" ? sum_tolerance(t, 64)
-                                                                   : 0,
+                           .tolerance = product                              ? sum_tolerance(t, n)
+                                        : std::string(op).starts_with("sum") ? sum_tolerance(t, 64)
+                                                                             : 0,
                            .may_be_absent = c.may_be_absent};
         check(request);
         if (x.count() < 8 || product) continue;

@@ -17,6 +17,7 @@ struct Reduction {
 
 constexpr Reduction reductions[] = {
     {"sum", sum},
+    {"sum_of_squares", sum_of_squares},
     {"prod", prod},
     {"max", max, false},
     {"min", min, false},
@@ -31,7 +32,7 @@ constexpr Reduction reductions[] = {
        return standard_deviation(x, axes, {.correction = 0.5, .keep = o.keep});
      },
      false, false},
-    {"sum", norm, true, false},
+    {"sum_of_squares", norm, true, false},
 };
 
 struct Place {

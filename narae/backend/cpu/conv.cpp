@@ -63,7 +63,7 @@ Convolution convolution_of(const KernelRequest& r) {
 Kernel make_kernel(const KernelRequest& r) {
   const Convolution c = convolution_of(r);
   ConvLayouts layouts;
-  if (c.pass == ConvPass::forward) layouts = {r.input_layout(0), r.result_layout(0)};
+  if (c.pass == ConvPass::forward) layouts = {r.input_layout(0), r.result_layout(0), r.input_layout(1)};
   if (c.pass == ConvPass::input_gradient) layouts = {r.result_layout(0), r.input_layout(0)};
   if (c.pass == ConvPass::weight_gradient) layouts = {r.input_layout(0), r.input_layout(1)};
   return make(c.geometry, c.pass, r.results[0].dtype, c.has_bias, layouts);
@@ -85,7 +85,9 @@ bool choose_conv_layouts(const KernelRequest& r, LayoutChoice& choice) {
   choice.results = {Layout::row_major};
   if (c.pass == ConvPass::forward) {
     choice.inputs[0] = layouts.x;
+    choice.inputs[1] = layouts.w;
     choice.results[0] = layouts.y;
+    choice.weights = 1;
   } else if (c.pass == ConvPass::input_gradient) {
     choice.inputs[0] = layouts.y;
     choice.results[0] = layouts.x;

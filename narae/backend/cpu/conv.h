@@ -27,10 +27,12 @@ struct ConvGeometry {
 
 enum class ConvPass { forward, input_gradient, weight_gradient };
 
-/// How a convolution's input and output (or their gradients) lie in memory; weights and bias are row-major.
+/// How a convolution's input and output (or their gradients) lie in memory, and the weights of
+/// the forward pass; other weights and the bias are row-major.
 struct ConvLayouts {
   Layout x = Layout::row_major;
   Layout y = Layout::row_major;
+  Layout w = Layout::row_major;
 };
 
 /// The layouts that a convolution or one of its gradients wants; false for other operators and where row-major is best.

@@ -15,7 +15,14 @@
 HWY_BEFORE_NAMESPACE();
 namespace narae::cpu::HWY_NAMESPACE {
 
-struct Sum {
+// What is folded: the numbers themselves.
+struct Numbers {
+  template <class V>
+  static HWY_INLINE V prepare(V x) {
+    return x;
+  }
+};
+struct Sum : Numbers {
   static constexpr double first = 0;
   template <class V>
   static HWY_INLINE V of(V a, V b) {
@@ -23,7 +30,13 @@ struct Sum {
   }
   static double combine(double a, double b) { return a + b; }
 };
-struct Prod {
+struct SumOfSquares : Sum {
+  template <class V>
+  static HWY_INLINE V prepare(V x) {
+    return hn::Mul(x, x);
+  }
+};
+struct Prod : Numbers {
   static constexpr double first = 1;
   template <class V>
   static HWY_INLINE V of(V a, V b) {
@@ -31,7 +44,7 @@ struct Prod {
   }
   static double combine(double a, double b) { return a * b; }
 };
-struct Max {
+struct Max : Numbers {
   static constexpr double first = -std::numeric_limits<double>::infinity();
   template <class V>
   static HWY_INLINE V of(V a, V b) {
@@ -39,7 +52,7 @@ struct Max {
   }
   static double combine(double a, double b) { return std::isnan(a) || a > b ? a : b; }
 };
-struct Min {
+struct Min : Numbers {
   static constexpr double first = std::numeric_limits<double>::infinity();
   template <class V>
   static HWY_INLINE V of(V a, V b) {
@@ -59,12 +72,12 @@ double block_of_row(const T* x, std::int64_t n) {
   hn::Vec<decltype(d)> sum[4] = {first, first, first, first};
   std::int64_t i = 0;
   for (; i + 4 * lanes <= n; i += 4 * lanes) {
-    unrolled(Count<4>(), [&](auto k) NARAE_INLINE { sum[k] = Op::of(sum[k], hn::LoadU(d, x + i + k * lanes)); });
+    unrolled(Count<4>(), [&](auto k) NARAE_INLINE { sum[k] = Op::of(sum[k], Op::prepare(hn::LoadU(d, x + i + k * lanes))); });
   }
-  for (; i + lanes <= n; i += lanes) sum[0] = Op::of(sum[0], hn::LoadU(d, x + i));
+  for (; i + lanes <= n; i += lanes) sum[0] = Op::of(sum[0], Op::prepare(hn::LoadU(d, x + i)));
   if (i < n) {
     const auto rest = static_cast<std::size_t>(n - i);
-    sum[1] = Op::of(sum[1], keep_first(d, load_first(d, x + i, rest), first, rest));
+    sum[1] = Op::of(sum[1], keep_first(d, Op::prepare(load_first(d, x + i, rest)), first, rest));
   }
   const auto total = Op::of(Op::of(sum[0], sum[1]), Op::of(sum[2], sum[3]));
   HWY_ALIGN T parts[HWY_MAX_BYTES / sizeof(T)];
@@ -103,7 +116,7 @@ HWY_INLINE void fold_tile(const T* x, const FoldSteps& s, std::size_t last, T* y
   for (std::int64_t i = 0; i < s.outer; ++i) {
     for (std::int64_t j = 0; j < s.inner; ++j) {
       const T* p = x + i * s.outer_step + j * s.inner_step;
-      each([&](auto k) NARAE_INLINE { sum[k] = Op::of(sum[k], load(k, p)); });
+      each([&](auto k) NARAE_INLINE { sum[k] = Op::of(sum[k], Op::prepare(load(k, p))); });
       if (++in_sum < 64) continue;
       in_sum = 0;
       each([&](auto k) NARAE_INLINE {
@@ -133,6 +146,7 @@ Folds<T> folds() {
 template <class T>
 Folds<T> folds_of(std::string_view op) {
   if (op == "sum") return folds<T, Sum>();
+  if (op == "sum_of_squares") return folds<T, SumOfSquares>();
   if (op == "prod") return folds<T, Prod>();
   return op == "max" ? folds<T, Max>() : folds<T, Min>();
 }

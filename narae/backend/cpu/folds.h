@@ -21,7 +21,7 @@ struct Folds {
   /// y[k] = fold of x[k + i outer_step + j inner_step] for k < width.
   void (*columns)(const T* x, const FoldSteps& steps, std::int64_t width, T* y);
 };
-/// Of "sum", "prod", "max" or "min".
+/// Of "sum", "sum_of_squares", "prod", "max" or "min".
 [[nodiscard]] Folds<float> folds_f32(std::string_view op);
 [[nodiscard]] Folds<double> folds_f64(std::string_view op);
 

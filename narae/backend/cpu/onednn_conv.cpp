@@ -123,7 +123,7 @@ Kernel make(const ConvGeometry& g, ConvPass pass, const Algorithm& with, const C
   if (pass == ConvPass::forward) {
     const auto desc = with.forward();
     const int x = sequence.in_layout(sequence.input(0, x_given), desc.src_desc());
-    const int w = sequence.in_layout(sequence.input(1, of.w), desc.weights_desc());
+    const int w = sequence.in_layout(sequence.input(1, desc_of(layouts.w, of.w)), desc.weights_desc());
     const int y = sequence.result(0, y_given);
     const int own_y = sequence.or_scratch(y, desc.dst_desc());
     const dnnl::convolution_forward primitive(desc);
@@ -163,7 +163,9 @@ Kernel make(const ConvGeometry& g, ConvPass pass, const Algorithm& with, const C
 ConvLayouts layouts_of(ConvPass pass, const Algorithm& with) {
   if (pass == ConvPass::forward) {
     const auto desc = with.forward();
-    return {layout_of(desc.src_desc()), layout_of(desc.dst_desc())};
+    const bool grouped = with.of.w.dims().size() > 4;  // an axis more than the operator's weights have
+    return {layout_of(desc.src_desc()), layout_of(desc.dst_desc()),
+            grouped ? Layout::row_major : layout_of(desc.weights_desc())};
   }
   if (pass == ConvPass::input_gradient) {
     const auto desc = with.input_gradient();

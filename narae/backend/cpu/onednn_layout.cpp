@@ -36,6 +36,7 @@ std::size_t elements(Layout layout) {
 // The outer axes by falling stride, then the blocks inside.
 std::vector<LayoutAxis> axes(Layout layout) {
   const dnnl::memory::desc desc = desc_at(layout);
+  if (desc.data.format_kind != dnnl_blocked) return {};  // weights transformed for Winograd's algorithm
   const auto& blocking = desc.data.format_desc.blocking;
   std::vector<LayoutAxis> inner;
   std::vector<std::int64_t> steps(static_cast<std::size_t>(desc.data.ndims), 1);

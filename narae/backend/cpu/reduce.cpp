@@ -1,4 +1,4 @@
-// sum, prod, max, min over any axes, argmax and argmin. The order in which numbers are folded depends on the shape
+// sum, sum of squares, prod, max, min over any axes, argmax and argmin. The order in which numbers are folded depends on the shape
 // only.
 #include <algorithm>
 #include <cmath>
@@ -199,6 +199,7 @@ Kernel make_position(const KernelRequest& request) {
 }
 
 const DefineKernel sum(cpu_backend(), "sum", make_reduction);
+const DefineKernel sum_of_squares(cpu_backend(), "sum_of_squares", make_reduction);
 const DefineKernel prod(cpu_backend(), "prod", make_reduction);
 const DefineKernel max(cpu_backend(), "max", make_reduction);
 const DefineKernel min(cpu_backend(), "min", make_reduction);

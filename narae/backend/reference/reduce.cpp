@@ -47,6 +47,13 @@ Kernel make_sum(const KernelRequest& request) {
   });
 }
 
+Kernel make_sum_of_squares(const KernelRequest& request) {
+  return for_numbers(request.inputs[0].dtype, [&](auto zero) {
+    using T = decltype(zero);
+    return fold<T>(request, Sum<T>{0}, [](Sum<T> sum, T x) { return sum + static_cast<Sum<T>>(x * x); });
+  });
+}
+
 Kernel make_prod(const KernelRequest& request) {
   return for_numbers(request.inputs[0].dtype, [&](auto zero) {
     using T = decltype(zero);
@@ -112,6 +119,7 @@ Kernel make_cumsum(const KernelRequest& request) {
 }
 
 const DefineKernel sum(reference_backend(), "sum", make_sum);
+const DefineKernel sum_of_squares(reference_backend(), "sum_of_squares", make_sum_of_squares);
 const DefineKernel prod(reference_backend(), "prod", make_prod);
 const DefineKernel max(reference_backend(), "max", make_extremum<true>);
 const DefineKernel min(reference_backend(), "min", make_extremum<false>);

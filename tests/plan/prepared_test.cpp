@@ -1,0 +1,116 @@
+// What a plan computes from variables alone is kept between its executions, until one of them changes.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+#include <thread>
+#include <vector>
+
+#include "narae/core/random.h"
+#include "narae/graph/eval.h"
+#include "narae/graph/profile.h"
+#include "narae/ops/ops.h"
+#include "narae/plan/plan.h"
+#include "tests/plan/allocations.h"
+
+namespace narae::plan {
+namespace {
+
+Tensor random(const Shape& shape, std::uint64_t stream) {
+  RandomStream numbers(5, stream);
+  Array a = Array::empty(DType::f32, shape);
+  for (float& x : a.mutable_values<float>()) x = numbers.normal();
+  return a;
+}
+
+class Prepared : public ::testing::Test {
+ protected:
+  // A convolution whose weights are wanted in blocks, and factors of a normalisation.
+  [[nodiscard]] std::vector<float> answer(double eps = 1e-5) const {
+    const NoGrad no_gradients;
+    const Tensor factors = reshape(rsqrt(variance_ + eps), {1, 32, 1, 1});
+    return (conv2d(x_, w_, {}, {.padding = 1}) * factors).to_vector<float>();
+  }
+  [[nodiscard]] std::vector<float> plainly(double eps = 1e-5) const {
+    const PlanOptions before = plan_options();
+    set_plan_options({.fuse = false, .layouts = false, .fast_kernels = false});
+    std::vector<float> result = answer(eps);
+    set_plan_options(before);
+    return result;
+  }
+  static std::int64_t steps_of(const std::function<void()>& work) {
+    const Profile profile;
+    work();
+    return static_cast<std::int64_t>(profile.steps().size());
+  }
+  static void expect_near(const std::vector<float>& a, const std::vector<float>& b) {
+    ASSERT_EQ(a.size(), b.size());
+    for (std::size_t i = 0; i < a.size(); ++i) ASSERT_NEAR(a[i], b[i], 1e-3 * (1 + std::abs(b[i]))) << i;
+  }
+
+  const Tensor x_ = random({2, 32, 9, 9}, 1);
+  Tensor w_ = variable(random({32, 32, 3, 3}, 2));
+  Tensor variance_ = variable(square(random({32}, 3)) + 0.5);
+};
+
+TEST_F(Prepared, LaterExecutionsLeaveItOut) {
+  set_plan_options(plan_options());  // an empty cache
+  const std::vector<float> first = answer();
+  const std::int64_t all = last_plan().steps;
+  const std::int64_t left = steps_of([&] { EXPECT_EQ(answer(), first); });
+  EXPECT_LT(left, all);
+  EXPECT_GE(left, 1);
+  expect_near(first, plainly());
+}
+
+TEST_F(Prepared, AVariableThatChangesIsPreparedAnew) {
+  static_cast<void>(answer());
+  static_cast<void>(answer());
+  w_.assign(random({32, 32, 3, 3}, 9));
+  expect_near(answer(), plainly());
+  variance_.assign(square(random({32}, 10)) + 2.0);
+  expect_near(answer(), plainly());
+}
+
+TEST_F(Prepared, ANumberThatChangesIsPreparedAnew) {
+  static_cast<void>(answer(1e-5));
+  expect_near(answer(0.5), plainly(0.5));
+  expect_near(answer(1e-5), plainly(1e-5));
+}
+
+// The plan of one network serves another of the same structure.
+TEST_F(Prepared, TwoNetworksDoNotShareIt) {
+  const std::vector<float> one = answer();
+  w_ = variable(random({32, 32, 3, 3}, 20));
+  const std::vector<float> other = answer();
+  EXPECT_NE(one, other);
+  expect_near(other, plainly());
+}
+
+TEST_F(Prepared, ThreadsWithNetworksOfTheirOwn) {
+  std::vector<std::thread> threads;
+  std::vector<int> wrong(4, 0);
+  for (std::size_t t = 0; t < wrong.size(); ++t) {
+    threads.emplace_back([&wrong, t] {
+      const NoGrad no_gradients;
+      const Tensor x = random({1, 32, 8, 8}, 100 + t);
+      const Tensor w = variable(random({32, 32, 3, 3}, 200 + t));
+      const auto run = [&] { return conv2d(x, w, {}, {.padding = 1}).to_vector<float>(); };
+      const std::vector<float> expected = run();
+      for (int k = 0; k < 50; ++k) wrong[t] += run() == expected ? 0 : 1;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(wrong, std::vector<int>(4, 0));
+}
+
+TEST_F(Prepared, ALaterExecutionFetchesNoMemory) {
+  static_cast<void>(answer());
+  static_cast<void>(answer());
+  const std::int64_t before = engine_counts().executor_allocations;
+  static_cast<void>(answer());
+  EXPECT_EQ(engine_counts().executor_allocations, before);
+}
+
+}  // namespace
+}  // namespace narae::plan
