@@ -57,7 +57,7 @@ std::vector<Tensor> compose_sum_of_squares(std::span<const Tensor> inputs, Attri
 }
 
 const Op& sum_of_squares_op = define_op({.name = "sum_of_squares",
-                                         .kind = OpClass::general,
+                                         .kind = OpClass::fused,
                                          .arity = 1,
                                          .infer = infer_reduction<"sum_of_squares">,
                                          .gradient = sum_of_squares_gradient,
