@@ -8,6 +8,7 @@
 #include <iostream>
 #include <string>
 
+#include "narae/core/error.h"
 #include "narae/graph/profile.h"
 
 namespace narae::bench {
@@ -31,7 +32,8 @@ double flops_of_step(const Job& job) {
 double answer(const Job& job, const std::string& question) {
   if (question == "memory") return peak_bytes();
   if (question == "flops") return flops_of_step(job);
-  return job.run(std::max(1, std::atoi(question.c_str() + 4)));
+  if (question.starts_with("run ")) return job.run(std::max(1, std::atoi(question.c_str() + 4)));
+  throw Error("bench: expected `run N`, `memory` or `flops`, got '" + question + "'");
 }
 
 }  // namespace

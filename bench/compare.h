@@ -22,10 +22,10 @@ struct Row {
   std::string name, description;
   double must = 0, aim = 0;
   double ours = 0;
-  double theirs = 0;  ///< 0: there was no PyTorch
+  double theirs = 0;      ///< 0: there was no PyTorch
   std::string mode = {};  ///< of PyTorch, the fastest
   double ratio = 0, lowest = 0, highest = 0;
-  double flops = 0;  ///< of a step; 0: not counted
+  double flops = 0;                       ///< of a step; 0: not counted
   double our_bytes = 0, their_bytes = 0;  ///< peak of the process; 0: not measured
   bool timed = true;
 };

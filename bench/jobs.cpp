@@ -211,7 +211,9 @@ Job for_memory(Job job) {
   return job;
 }
 
-double mean_square(const Tensor& y) { return mean(square(y)).item(); }
+double mean_square(const Tensor& y) {
+  return mean(square(y)).item();
+}
 
 // ResNet-18 on one photograph, as a finished network.
 Job inference_job() {
@@ -329,9 +331,9 @@ std::vector<Job> jobs_with_peers(const std::string& weights) {
       must(of_sequences(training("lstm128", "LSTM 1 x 128 over 65 characters, batch 32, 64 steps, SGD with momentum",
                                  [] { return language_step(65, 128, 1, 64, 32, {.lr = 0.05, .momentum = 0.9}); })),
            1.8, 3, 5),
-      must(of_sequences(
-               training("lstm650", "LSTM 2 x 650 over 10,000 words, batch 20, 35 steps, SGD, gradient norm clipped",
-                        [] { return language_step(10000, 650, 2, 35, 20, {.lr = 1, .clip_norm = 5}); })),
+      must(of_sequences(training("lstm650",
+                                 "LSTM 2 x 650 over 10,000 words, batch 20, 35 steps, SGD, gradient norm clipped",
+                                 [] { return language_step(10000, 650, 2, 35, 20, {.lr = 1, .clip_norm = 5}); })),
            1.15, 1.3),
       must(of_sequences(training("gpt", "GPT, 6 layers, width 384, 5,000 words, batch 8, 256 steps, AdamW", gpt_step)),
            1.15, 1.35),

@@ -11,18 +11,18 @@ namespace narae::bench {
 struct Job {
   std::string name;
   std::string description;
-  double must = 0;                     ///< times as fast as PyTorch that it has to be; 0: nothing is asked
-  double aim = 0;                      ///< and that we want
-  std::function<double()> first;       ///< prepares the job; the loss of the first step, or another number of its result
-  std::function<void(int)> warm_up;    ///< so many more steps
-  std::function<double(int)> run;      ///< seconds a step
+  double must = 0;                   ///< times as fast as PyTorch that it has to be; 0: nothing is asked
+  double aim = 0;                    ///< and that we want
+  std::function<double()> first;     ///< prepares the job; the loss of the first step, or another number of its result
+  std::function<void(int)> warm_up;  ///< so many more steps
+  std::function<double(int)> run;    ///< seconds a step
   int warm_up_steps = 2;
   std::vector<std::string> modes = {"eager", "channels_last", "compile"};  ///< of the peer
-  bool timed = true;                   ///< a row of the table; otherwise for its memory alone
+  bool timed = true;  ///< a row of the table; otherwise for its memory alone
 };
 
-/// Jobs that have a peer in PyTorch (bench/pytorch/train_step.py, by the same names). `weights` holds the first weights,
-/// pictures and labels of both sides for the small ones.
+/// Jobs that have a peer in PyTorch (bench/pytorch/train_step.py, by the same names). `weights` holds the first
+/// weights, pictures and labels of both sides for the small ones.
 [[nodiscard]] std::vector<Job> jobs_with_peers(const std::string& weights);
 
 /// Forward and backward pass of an LSTM (128 units, batch 32) over sequences of 32 to 1,024 time steps.

@@ -40,7 +40,8 @@ Array made_up_input(const models::ModelSpec& spec, std::int64_t batch_size) {
     for (float& value : x.mutable_values<float>()) value = static_cast<float>(random.normal());
   } else {
     const auto tokens = static_cast<std::uint64_t>(std::max<std::int64_t>(spec.vocabulary, 1));
-    for (std::int64_t& value : x.mutable_values<std::int64_t>()) value = static_cast<std::int64_t>(random.below(tokens));
+    for (std::int64_t& value : x.mutable_values<std::int64_t>())
+      value = static_cast<std::int64_t>(random.below(tokens));
   }
   return x;
 }
@@ -48,11 +49,15 @@ Array made_up_input(const models::ModelSpec& spec, std::int64_t batch_size) {
 struct Timing {
   std::vector<double> seconds;  ///< of each round, sorted
   std::vector<ProfiledStep> steps;
+  int profiled_rounds = 0;
 
-  [[nodiscard]] double median() const { return seconds[seconds.size() / 2]; }
+  [[nodiscard]] double median() const {
+    const std::size_t n = seconds.size();
+    return n % 2 == 1 ? seconds[n / 2] : (seconds[n / 2 - 1] + seconds[n / 2]) / 2;
+  }
 };
 
-// First the rounds as they are; then as many again whose steps are timed, which takes a little longer.
+// First the rounds as they are; then some again whose steps are timed, which takes a little longer.
 Timing measure(const nn::Module& model, const Array& x, int rounds) {
   const NoGrad no_gradients;
   const auto run = [&] { static_cast<void>(model(x).eval()); };
@@ -65,8 +70,9 @@ Timing measure(const nn::Module& model, const Array& x, int rounds) {
     timing.seconds.push_back(std::chrono::duration<double>(Clock::now() - begin).count());
   }
   std::sort(timing.seconds.begin(), timing.seconds.end());
+  timing.profiled_rounds = std::min(rounds, 20);
   const Profile profile;
-  for (int r = 0; r < rounds; ++r) run();
+  for (int r = 0; r < timing.profiled_rounds; ++r) run();
   timing.steps = profile.steps();
   return timing;
 }
@@ -78,7 +84,7 @@ void bench_run(const Arguments& arguments) {
   const double per_second = static_cast<double>(arguments.batch_size) / timing.median();
   if (arguments.json) {
     Json steps = Json::array();
-    for (const StepGroup& g : group_steps(timing.steps, arguments.rounds))
+    for (const StepGroup& g : group_steps(timing.steps, timing.profiled_rounds))
       steps.push_back({{"name", g.name},
                        {"module", g.module},
                        {"count", g.count},
@@ -99,7 +105,7 @@ void bench_run(const Arguments& arguments) {
   print(fmt::format("{}: {}, batch {}, {} threads: {:.3f} ms [{:.3f} .. {:.3f}], {:.1f} samples/s\n\n", arguments.run,
                     spec.name, arguments.batch_size, thread_count(), timing.median() * 1e3,
                     timing.seconds.front() * 1e3, timing.seconds.back() * 1e3, per_second) +
-        step_table(timing.steps, arguments.rounds, arguments.rows));
+        step_table(timing.steps, timing.profiled_rounds, arguments.rows));
 }
 
 }  // namespace

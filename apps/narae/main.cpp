@@ -79,6 +79,23 @@ void open_standard_streams() {
   if (descriptor > STDERR_FILENO) ::close(descriptor);
 }
 
+int answer(CLI::App& app, int argc, char** argv, const Outcome& outcome) {
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& help) {
+    return app.exit(help);
+  } catch (const CLI::ParseError& error) {
+    return complain_about(app, error);
+  } catch (const narae::UsageError& error) {
+    return complain(innermost(app), error.what(), used_wrongly);
+  } catch (const std::bad_alloc&) {
+    return complain(innermost(app), "out of memory; a smaller batch needs less", failed);
+  } catch (const std::exception& error) {
+    return complain(innermost(app), error.what(), failed);
+  }
+  return outcome.exit_code;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -108,19 +125,11 @@ int main(int argc, char** argv) {
     std::fputs(app.help().c_str(), stderr);
     return used_wrongly;
   }
+  const int code = answer(app, argc, argv, outcome);
   try {
-    app.parse(argc, argv);
-    finish_profile();
-  } catch (const CLI::Success& help) {
-    return app.exit(help);
-  } catch (const CLI::ParseError& error) {
-    return complain_about(app, error);
-  } catch (const narae::UsageError& error) {
-    return complain(innermost(app), error.what(), used_wrongly);
-  } catch (const std::bad_alloc&) {
-    return complain(innermost(app), "out of memory; a smaller batch needs less", failed);
+    finish_profile();  // also of work that failed
   } catch (const std::exception& error) {
     return complain(innermost(app), error.what(), failed);
   }
-  return outcome.exit_code;
+  return code;
 }

@@ -2,7 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -17,6 +22,7 @@
 namespace narae::cli {
 namespace {
 
+namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
 struct Wanted {
@@ -30,8 +36,13 @@ Wanted& wanted() {
 }
 
 void begin_profile(const std::string& file) {
-  if (file.empty()) throw UsageError("--profile: it is empty");
-  write_file(file, "[]\n");  // says at once when it can't be written
+  const fs::path path = file;
+  if (path.extension() != ".json")
+    throw UsageError("--profile: '" + file + "' is no trace; its name must end in .json");
+  // Said now, not when the work is done. The file itself is written then.
+  const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
+  if (::access(folder.c_str(), W_OK) != 0)
+    throw Error("--profile: " + folder.string() + " is no folder that can be written into: " + std::strerror(errno));
   wanted().file = file;
   wanted().profile.emplace();
 }

@@ -22,30 +22,33 @@ std::atomic<bool>& tile_units() {
   return allowed;
 }
 
+// SwitchScopes of the process that live and take a permission away.
+std::atomic<int> winograd_denials{0};
+std::atomic<int> tile_unit_denials{0};
+
 }  // namespace
 
 bool winograd_allowed() {
-  return winograd();
+  return winograd() && winograd_denials == 0;
 }
 void allow_winograd(bool allowed) {
   winograd() = allowed;
 }
 
 bool tile_units_allowed() {
-  return tile_units();
+  return tile_units() && tile_unit_denials == 0;
 }
 void allow_tile_units(bool allowed) {
   tile_units() = allowed;
 }
 
-SwitchScope::SwitchScope(bool winograd, bool tile_units)
-    : winograd_(winograd_allowed()), tile_units_(tile_units_allowed()) {
-  allow_winograd(winograd_ && winograd);
-  allow_tile_units(tile_units_ && tile_units);
+SwitchScope::SwitchScope(bool winograd, bool tile_units) : winograd_(winograd), tile_units_(tile_units) {
+  if (!winograd_) ++winograd_denials;
+  if (!tile_units_) ++tile_unit_denials;
 }
 SwitchScope::~SwitchScope() {
-  allow_winograd(winograd_);
-  allow_tile_units(tile_units_);
+  if (!winograd_) --winograd_denials;
+  if (!tile_units_) --tile_unit_denials;
 }
 
 }  // namespace narae

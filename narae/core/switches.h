@@ -4,10 +4,11 @@
 
 namespace narae {
 
-// Switches of the process that change how results are rounded. A checkpoint records the environment that sets them.
+// Switches of the process that change how results are rounded. The environment sets them (a checkpoint records it), and
+// a recipe for its training.
 
 /// Whether 3 x 3 convolutions may use Winograd's algorithm where it is faster (Lavin and Gray 2016): about twice as
-/// fast and, in f32, less exact by a few units in the last place. On unless the environment says NARAE_WINOGRAD=0.
+/// fast and, in f32, less exact: errors up to ten times as large. On unless the environment says NARAE_WINOGRAD=0.
 [[nodiscard]] NARAE_API bool winograd_allowed();
 /// From now on; plans that were made before stay in the cache for the time when it is as it was.
 NARAE_API void allow_winograd(bool allowed);
@@ -18,7 +19,7 @@ NARAE_API void allow_winograd(bool allowed);
 /// As allow_winograd.
 NARAE_API void allow_tile_units(bool allowed);
 
-/// Takes permissions away while it lives; gives none.
+/// Takes permissions (those that are false) from the whole process while it lives; gives none. Several may live.
 class NARAE_API SwitchScope {
  public:
   SwitchScope(bool winograd, bool tile_units);

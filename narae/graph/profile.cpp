@@ -12,12 +12,15 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// What the living Profile has gathered.
+// What the living Profile has gathered. Evaluations are numbered through all profiles, so that one which began under
+// another is known.
 struct Records {
   std::mutex mutex;
+  std::atomic<bool> active{false};
   std::vector<ProfiledStep> steps;
   std::size_t most_steps = 0;
   std::int64_t evaluations = 0;
+  std::int64_t first = 0;
   std::int64_t left_out = 0;
   Clock::time_point begin;
 };
@@ -26,8 +29,6 @@ Records& records() {
   static auto* instance = new Records;
   return *instance;
 }
-
-std::atomic<bool> active{false};
 
 std::uint32_t thread_number() {
   static std::atomic<std::uint32_t> next{0};
@@ -38,19 +39,20 @@ std::uint32_t thread_number() {
 }  // namespace
 
 Profile::Profile(std::size_t most_steps) {
-  if (active) throw Error("Profile: there is another one already");
   Records& r = records();
   const std::lock_guard lock(r.mutex);
-  r.steps.clear();
+  if (r.active.exchange(true)) throw Error("Profile: there is another one already");
   r.most_steps = most_steps;
-  r.evaluations = 0;
+  r.first = r.evaluations;
   r.left_out = 0;
   r.begin = Clock::now();
-  active = true;
 }
 
 Profile::~Profile() {
-  active = false;
+  Records& r = records();
+  const std::lock_guard lock(r.mutex);
+  r.active = false;
+  r.steps = {};
 }
 
 std::vector<ProfiledStep> Profile::steps() const {
@@ -66,9 +68,10 @@ std::int64_t Profile::left_out() const {
 namespace detail {
 
 std::int64_t begin_profiled_evaluation() {
-  if (!active.load(std::memory_order_relaxed)) return -1;
   Records& r = records();
+  if (!r.active.load(std::memory_order_relaxed)) return -1;
   const std::lock_guard lock(r.mutex);
+  if (!r.active) return -1;
   if (r.steps.size() >= r.most_steps) {
     ++r.left_out;
     return -1;
@@ -77,13 +80,17 @@ std::int64_t begin_profiled_evaluation() {
 }
 
 double profile_time() {
-  return std::chrono::duration<double>(Clock::now() - records().begin).count();
+  Records& r = records();
+  const std::lock_guard lock(r.mutex);
+  return std::chrono::duration<double>(Clock::now() - r.begin).count();
 }
 
 void add_profiled_step(ProfiledStep step) {
   step.thread = thread_number();
   Records& r = records();
   const std::lock_guard lock(r.mutex);
+  if (!r.active || step.evaluation < r.first) return;
+  step.evaluation -= r.first;
   r.steps.push_back(std::move(step));
 }
 

@@ -21,8 +21,8 @@ struct ProfiledStep {
   double bytes;  ///< read and written
 };
 
-/// While it lives, the steps of all plans that run in this process are timed and kept, up to `most_steps` of them:
-/// whole evaluations, the first ones. There can be one at a time; throws Error otherwise.
+/// While it lives, the steps of all plans that run in this process are timed and kept: whole evaluations, the first
+/// ones, until there are `most_steps` of them. There can be one at a time; throws Error otherwise.
 class NARAE_API Profile {
  public:
   explicit Profile(std::size_t most_steps = 200'000);

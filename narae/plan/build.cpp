@@ -75,6 +75,7 @@ class Builder {
   // A step before slots are known: storages instead.
   struct Draft {
     Step step;
+    bool reorders = false;
     std::vector<int> inputs;
     std::vector<int> results;
   };
@@ -167,6 +168,7 @@ class Builder {
       draft.step.kernel = kernel_for(v);
       draft.step.late = value.late;
       draft.step.name = step_name(value);
+      draft.reorders = value.op == &reorder_op;
       draft.step.node = value.node;
       for (const int input : value.inputs) {
         draft.inputs.push_back(result_storage(input, 0));
@@ -264,14 +266,14 @@ class Builder {
   }
 
   // What a plan without stores computes from variables alone is kept between its executions: layouts of weights, and
-  // what is small besides (the factors of a normalisation). More would keep memory that nobody asks for again.
+  // what is small besides. More would keep memory that nobody asks for again.
   void place_prepared() {
     constexpr std::size_t small = 64 * 1024;
     if (!p_.stores.empty() || p_.guard >= 0) return;
     std::vector<bool> constant(storages_.size(), false);
     std::vector<bool> used(p_.arguments.size(), false);
     for (std::size_t a = 0; a < p_.arguments.size(); ++a) {
-      if (p_.arguments[a].kind == Argument::Kind::data) continue;
+      if (p_.arguments[a].kind != Argument::Kind::variable) continue;
       constant[static_cast<std::size_t>(argument_storage_[a])] = true;
     }
     for (std::size_t s = 0; s < storages_.size(); ++s)
@@ -281,10 +283,11 @@ class Builder {
         return constant[static_cast<std::size_t>(s)];
       });
       const bool kept = std::all_of(draft.results.begin(), draft.results.end(), [&](int s) {
-        return at(s).place == Slot::Place::arena && (draft.step.name == "reorder" || at(s).bytes <= small);
+        return at(s).place == Slot::Place::arena && (draft.reorders || at(s).bytes <= small);
       });
       if (!known || !kept) continue;
       draft.step.prepares = true;
+      ++plan_->preparing_steps;
       for (const int s : draft.inputs)
         if (at(s).place == Slot::Place::argument) used[at(s).number] = true;
       for (const int s : draft.results) {

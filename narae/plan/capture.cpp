@@ -157,8 +157,7 @@ class Walk {
     if (request_.guard.defined()) c_.guard = request_.guard.read();
     write_section(4, c_.guard == nullptr ? 0 : 1);
     if (c_.guard != nullptr) c_.key.write(c_.guard->index);
-    // Kernels are made for a number of threads.
-    // What kernels are chosen by, besides.
+    // Kernels are made for a number of threads, and chosen by what is allowed.
     c_.key.write(static_cast<std::uint64_t>(thread_count()) | (std::uint64_t{winograd_allowed()} << 32) |
                  (std::uint64_t{tile_units_allowed()} << 33));
   }

@@ -122,8 +122,9 @@ std::shared_ptr<const Plan> plan_for(const Capture& c, const detail::EvaluationR
   if (debug_level() >= 2) {
     std::size_t outputs = 0;
     for (const std::size_t bytes : plan->buffers) outputs += bytes;
-    log_line(fmt::format("narae: plan {:016x}: {} nodes, {} steps, arena {} bytes, outputs {} bytes", c.key.hash(),
-                         c.order.size(), plan->steps.size(), plan->arena_bytes, outputs));
+    log_line(fmt::format("narae: plan {:016x}: {} nodes, {} steps, arena {} bytes, outputs {} bytes, prepared {} bytes",
+                         c.key.hash(), c.order.size(), plan->steps.size(), plan->arena_bytes, outputs,
+                         plan->prepared_bytes));
   }
   if (debug_level() >= 4) log_line(plan->text);
   return plan;
@@ -293,6 +294,7 @@ PlanFacts last_plan() {
   if (!last) return facts;
   facts.steps = static_cast<std::int64_t>(last->steps.size());
   facts.arena_bytes = static_cast<std::int64_t>(last->arena_bytes);
+  facts.prepared_bytes = static_cast<std::int64_t>(last->prepared_bytes);
   for (const std::size_t bytes : last->buffers) facts.output_bytes += static_cast<std::int64_t>(bytes);
   for (const Step& step : last->steps) facts.names.push_back(step.name);
   facts.text = last->text;

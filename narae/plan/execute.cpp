@@ -188,19 +188,13 @@ class Runner {
   std::byte* arena_;
 };
 
-// What the prepared values of a plan are computed from, as words: variables with their versions, and numbers.
+// What the prepared values of a plan are computed from: variables with their versions.
 void write_sources(const Plan& plan, const Capture& capture, std::vector<std::uint64_t>& words) {
   words.clear();
   for (const int a : plan.prepared_from) {
-    const Node* leaf = capture.arguments[static_cast<std::size_t>(a)];
-    if (leaf->op == &version_op) {
-      words.push_back(leaf->variable->id);
-      words.push_back(static_cast<std::uint64_t>(leaf->variable->stored));
-    } else {
-      std::uint64_t number = 0;
-      write_scalar(reinterpret_cast<std::byte*>(&number), leaf);
-      words.push_back(number);
-    }
+    const Variable* variable = capture.arguments[static_cast<std::size_t>(a)]->variable;
+    words.push_back(variable->id);
+    words.push_back(static_cast<std::uint64_t>(variable->stored));
   }
 }
 
@@ -289,7 +283,7 @@ void execute(const Plan& plan, const Capture& capture, Execution& result) {
   }
   if (!preparation.ready) plan.prepared.set(preparation.values);
   if (!result.applied) result.first_non_finite = runner.find_non_finite();
-  counts.steps += static_cast<std::int64_t>(plan.steps.size());
+  counts.steps += static_cast<std::int64_t>(plan.steps.size()) - (preparation.ready ? plan.preparing_steps : 0);
   ++counts.evaluations;
   counts.executor_allocations += detail::count_allocations() - allocations;
 }

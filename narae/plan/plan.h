@@ -35,15 +35,15 @@ struct Step {
   std::vector<Signature> result_signatures;
 };
 
-/// Values that a plan computes from variables and numbers alone, such as weights in a layout of the backend's own: kept
-/// from one execution to the next for as long as those stay the same.
+/// Values that a plan computes from variables alone, such as weights in a layout of the backend's own: kept from one
+/// execution to the next for as long as these stay the same.
 struct Prepared {
-  std::vector<std::uint64_t> sources;  ///< what they were computed from: variables, their versions, numbers
+  std::vector<std::uint64_t> sources;  ///< the variables that they were computed from, and their versions
   Buffer memory;
 };
 
-/// Those of the last execution. The plan's other parts never change; this one is replaced as a whole, so that threads
-/// which still read the one before keep it.
+/// Those of the last execution: the one part of a plan that changes. It is replaced as a whole, and threads that still
+/// read the one before keep it.
 class PreparedValues {
  public:
   [[nodiscard]] std::shared_ptr<const Prepared> get() const {
@@ -76,8 +76,9 @@ struct Plan {
   std::vector<Output> outputs;
   std::vector<std::size_t> buffers;  ///< bytes of each output buffer
   std::vector<int> stored_arguments;
-  std::vector<int> prepared_from;    ///< arguments that prepared values are computed from
+  std::vector<int> prepared_from;  ///< arguments that prepared values are computed from
   std::size_t prepared_bytes = 0;
+  std::int64_t preparing_steps = 0;
   PreparedValues prepared;
   int guard_slot = -1;
   DType guard_type = DType::f32;
@@ -94,7 +95,8 @@ struct PlanFacts {
   std::int64_t steps = 0;
   std::int64_t arena_bytes = 0;
   std::int64_t output_bytes = 0;
-  std::vector<std::string> names;  ///< of the steps
+  std::int64_t prepared_bytes = 0;  ///< kept by the plan between its executions
+  std::vector<std::string> names;   ///< of the steps
   std::string text;
 };
 [[nodiscard]] NARAE_API PlanFacts last_plan();

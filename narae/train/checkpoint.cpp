@@ -8,12 +8,12 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
-#include "narae/core/switches.h"
-#include "narae/core/tile_units.h"
 #include "narae/core/error.h"
 #include "narae/core/files.h"
 #include "narae/core/json_value.h"
+#include "narae/core/switches.h"
 #include "narae/core/threads.h"
+#include "narae/core/tile_units.h"
 #include "narae/io/safetensors.h"
 #include "narae/train/weights.h"
 

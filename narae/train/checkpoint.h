@@ -21,7 +21,7 @@ namespace narae {
 struct Conditions {
   std::string version;  ///< of the library
   int threads = 1;
-  std::string instruction_set;        ///< the widest that kernels may choose: "avx512", "avx2", "x86-64"
+  std::string instruction_set;        ///< "x86-64", "avx2", "avx512", "avx512+amx"
   std::vector<std::string> switches;  ///< environment variables that change how the library computes
 };
 /// Those of this process.

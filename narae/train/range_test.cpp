@@ -10,6 +10,7 @@
 
 #include "narae/core/error.h"
 #include "narae/core/files.h"
+#include "narae/core/switches.h"
 #include "narae/draw/chart.h"
 #include "narae/train/learner.h"
 #include "narae/train/run_folder.h"
@@ -209,6 +210,7 @@ void judge_range_test(RangeTest& test) {
 }
 
 RangeTest find_learning_rate(const Recipe& recipe, const RangeTestOptions& options) {
+  const SwitchScope switches(recipe.train.winograd, recipe.train.tile_units);
   require(options);
   const Recipe used = bare(recipe);
   const TaskData data = open_task_data(used);

@@ -112,7 +112,9 @@ std::vector<RecipeRow> train_rows() {
        .doc = "compute values inside the network's blocks again for the gradient: less memory, longer steps"},
       {.key = "train.winograd",
        .field = [](Recipe& r) -> RecipeField { return &r.train.winograd; },
-       .doc = "whether 3 x 3 convolutions may use Winograd's algorithm, where it is faster: rounding grows about tenfold"},
+       .doc =
+           "whether 3 x 3 convolutions may use Winograd's algorithm where it is faster; errors are up to ten times as "
+           "large"},
       {.key = "train.tile_units",
        .field = [](Recipe& r) -> RecipeField { return &r.train.tile_units; },
        .doc = "whether products may run on the processor's tile units (AMX), where it has them: as exact or more, with "

@@ -56,6 +56,9 @@ TEST_F(BenchCommand, ProfilesAreChromeTraces) {
   const CommandResult nowhere = train_points({"--profile", "no/such/folder/trace.json"});
   EXPECT_EQ(nowhere.exit_code, 1);
   EXPECT_SAYS(nowhere.err, "no/such/folder");
+  const CommandResult weights = train_points({"--profile", "weights.safetensors"});
+  EXPECT_EQ(weights.exit_code, 2);
+  EXPECT_SAYS(weights.err, ".json");
 }
 
 }  // namespace

@@ -11,7 +11,6 @@
 #include "narae/graph/profile.h"
 #include "narae/ops/ops.h"
 #include "narae/plan/plan.h"
-#include "tests/plan/allocations.h"
 
 namespace narae::plan {
 namespace {
@@ -23,7 +22,7 @@ Tensor random(const Shape& shape, std::uint64_t stream) {
   return a;
 }
 
-class Prepared : public ::testing::Test {
+class PreparedValuesTest : public ::testing::Test {
  protected:
   // A convolution whose weights are wanted in blocks, and factors of a normalisation.
   [[nodiscard]] std::vector<float> answer(double eps = 1e-5) const {
@@ -53,7 +52,18 @@ class Prepared : public ::testing::Test {
   Tensor variance_ = variable(square(random({32}, 3)) + 0.5);
 };
 
-TEST_F(Prepared, LaterExecutionsLeaveItOut) {
+// By the definition, in doubles.
+std::vector<float> plain_conv(const Tensor& x, const Tensor& w) {
+  const Tensor y = conv2d(cast(x, DType::f64), cast(w, DType::f64), {}, {.padding = 1});
+  return cast(y, DType::f32).to_vector<float>();
+}
+bool same_numbers(const std::vector<float>& a, const std::vector<float>& b) {
+  for (std::size_t i = 0; i < a.size(); ++i)
+    if (std::abs(a[i] - b[i]) > 1e-3 * (1 + std::abs(b[i]))) return false;
+  return a.size() == b.size();
+}
+
+TEST_F(PreparedValuesTest, LaterExecutionsLeaveItOut) {
   set_plan_options(plan_options());  // an empty cache
   const std::vector<float> first = answer();
   const std::int64_t all = last_plan().steps;
@@ -63,7 +73,7 @@ TEST_F(Prepared, LaterExecutionsLeaveItOut) {
   expect_near(first, plainly());
 }
 
-TEST_F(Prepared, AVariableThatChangesIsPreparedAnew) {
+TEST_F(PreparedValuesTest, AVariableThatChangesIsPreparedAnew) {
   static_cast<void>(answer());
   static_cast<void>(answer());
   w_.assign(random({32, 32, 3, 3}, 9));
@@ -72,14 +82,14 @@ TEST_F(Prepared, AVariableThatChangesIsPreparedAnew) {
   expect_near(answer(), plainly());
 }
 
-TEST_F(Prepared, ANumberThatChangesIsPreparedAnew) {
+TEST_F(PreparedValuesTest, ANumberThatChangesIsPreparedAnew) {
   static_cast<void>(answer(1e-5));
   expect_near(answer(0.5), plainly(0.5));
   expect_near(answer(1e-5), plainly(1e-5));
 }
 
 // The plan of one network serves another of the same structure.
-TEST_F(Prepared, TwoNetworksDoNotShareIt) {
+TEST_F(PreparedValuesTest, TwoNetworksDoNotShareIt) {
   const std::vector<float> one = answer();
   w_ = variable(random({32, 32, 3, 3}, 20));
   const std::vector<float> other = answer();
@@ -87,7 +97,7 @@ TEST_F(Prepared, TwoNetworksDoNotShareIt) {
   expect_near(other, plainly());
 }
 
-TEST_F(Prepared, ThreadsWithNetworksOfTheirOwn) {
+TEST_F(PreparedValuesTest, ThreadsWithNetworksOfTheirOwn) {
   std::vector<std::thread> threads;
   std::vector<int> wrong(4, 0);
   for (std::size_t t = 0; t < wrong.size(); ++t) {
@@ -97,6 +107,7 @@ TEST_F(Prepared, ThreadsWithNetworksOfTheirOwn) {
       const Tensor w = variable(random({32, 32, 3, 3}, 200 + t));
       const auto run = [&] { return conv2d(x, w, {}, {.padding = 1}).to_vector<float>(); };
       const std::vector<float> expected = run();
+      if (!same_numbers(expected, plain_conv(x, w))) ++wrong[t];
       for (int k = 0; k < 50; ++k) wrong[t] += run() == expected ? 0 : 1;
     });
   }
@@ -104,7 +115,22 @@ TEST_F(Prepared, ThreadsWithNetworksOfTheirOwn) {
   EXPECT_EQ(wrong, std::vector<int>(4, 0));
 }
 
-TEST_F(Prepared, ALaterExecutionFetchesNoMemory) {
+// Weights are not reordered again because of a number, or a random one, beside them.
+TEST_F(PreparedValuesTest, NumbersBesideDoNotCount) {
+  const NoGrad no_gradients;
+  const auto steps = [&](double factor) {
+    return steps_of([&] {
+      static_cast<void>((conv2d(x_, w_, {}, {.padding = 1}) * factor + normal({2, 32, 9, 9})).to_vector<float>());
+    });
+  };
+  static_cast<void>(steps(1));
+  const std::int64_t later = steps(2);
+  EXPECT_EQ(steps(3), later);
+  EXPECT_EQ(last_plan().steps, later + 1);  // the reorder
+  EXPECT_EQ(last_plan().prepared_bytes, 32 * 32 * 9 * 4);
+}
+
+TEST_F(PreparedValuesTest, ALaterExecutionFetchesNoMemory) {
   static_cast<void>(answer());
   static_cast<void>(answer());
   const std::int64_t before = engine_counts().executor_allocations;

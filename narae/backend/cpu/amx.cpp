@@ -16,8 +16,7 @@
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #endif
 
-#define NARAE_TARGET_AMX \
-  __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,amx-tile,amx-bf16")))
+#define NARAE_TARGET_AMX __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,amx-tile,amx-bf16")))
 #define NARAE_TARGET_AMX_INLINE NARAE_TARGET_AMX __attribute__((always_inline)) inline
 
 namespace narae::cpu::amx {
@@ -119,8 +118,8 @@ NARAE_TARGET_AMX bool pack_panels(const Operand& x, std::int64_t outer, std::int
                                     largest);
     }
   }
-  constexpr int exponent_254 = static_cast<int>(0xfe000000U);
-  return _mm512_cmpge_epu32_mask(largest, _mm512_set1_epi32(exponent_254)) == 0;
+  constexpr int two_to_60 = static_cast<int>((127U + 60U) << 24);
+  return _mm512_cmpge_epu32_mask(largest, _mm512_set1_epi32(two_to_60)) == 0;
 }
 
 // Registers 0 to 3 are the sums, 4 and 5 tiles of the left side, 6 and 7 of the right.

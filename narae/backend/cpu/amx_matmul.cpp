@@ -16,11 +16,11 @@ namespace {
 
 constexpr std::int64_t pair = 2 * panel;
 constexpr std::int64_t number_bytes = parts * 2;
-constexpr std::int64_t line_numbers = 64 / 2;        // of bfloat16 in a cache line
-constexpr std::int64_t longest_chunk = 768;         // of k, whose sums stay in registers
-constexpr std::int64_t group_bytes = 5 << 18;       // of packed rows, in the second cache
-constexpr std::int64_t shared_bytes = 4 << 20;      // of packed columns
-constexpr double thread_flops = 1e7;                // worth a thread
+constexpr std::int64_t line_numbers = 64 / 2;   // of bfloat16 in a cache line
+constexpr std::int64_t longest_chunk = 768;     // of k, whose sums stay in registers
+constexpr std::int64_t group_bytes = 5 << 18;   // of packed rows, in the second cache
+constexpr std::int64_t shared_bytes = 4 << 20;  // of packed columns
+constexpr double thread_flops = 1e7;            // worth a thread
 
 std::int64_t parts_of(std::int64_t count, std::int64_t size) {
   return (count + size - 1) / size;
@@ -32,17 +32,17 @@ std::int64_t rounded_up(std::int64_t count, std::int64_t size) {
 // How a product is cut. A function of its extents alone but for the groups of rows, which change no sum.
 struct Blocks {
   Product p;
-  std::int64_t chunk;       // of k
-  std::int64_t columns;     // packed together
-  std::int64_t rows;        // of a group
+  std::int64_t chunk;    // of k
+  std::int64_t columns;  // packed together
+  std::int64_t rows;     // of a group
   int threads;
 
   explicit Blocks(const Product& product) : p(product) {
     const std::int64_t k = rounded_up(p.k, step);
     chunk = rounded_up(parts_of(k, parts_of(k, longest_chunk)), step);
     columns = std::min(rounded_up(p.n, pair), shared_bytes / (number_bytes * chunk) / pair * pair);
-    threads = static_cast<int>(std::clamp(p.flops() / static_cast<double>(p.batch) / thread_flops, 1.0,
-                                          static_cast<double>(thread_count())));
+    threads = static_cast<int>(
+        std::clamp(p.flops() / static_cast<double>(p.batch) / thread_flops, 1.0, static_cast<double>(thread_count())));
     const std::int64_t share = parts_of(p.m, threads);
     const std::int64_t most = group_bytes / (number_bytes * chunk);
     rows = rounded_up(parts_of(share, parts_of(share, most)), pair);
@@ -52,7 +52,7 @@ struct Blocks {
   [[nodiscard]] std::size_t group_numbers() const { return static_cast<std::size_t>(parts * chunk * rows); }
 };
 
-// Seconds on one thread, by the speeds of one machine: which of the two ways is shorter is much the same elsewhere.
+// Seconds on all threads, by the speeds of one machine. Tile units get groups of rows, which may be fewer than threads.
 bool worthwhile(const Product& p) {
   const auto size = [](std::int64_t a, std::int64_t b) { return static_cast<double>(a) * static_cast<double>(b); };
   const double flops = p.flops() / static_cast<double>(p.batch);
@@ -60,9 +60,11 @@ bool worthwhile(const Product& p) {
   const Blocks blocks(p);
   const double whole = 2 * size(rounded_up(p.m, panel), rounded_up(p.n, panel)) * size(rounded_up(p.k, step), 1);
   const double packed = size(p.n, p.k) + size(p.m, p.k) * size(parts_of(p.n, blocks.columns), 1);
-  const double tiles = whole / 330e9 + packed * 0.6e-9 + size(p.m, p.n) * size(parts_of(p.k, blocks.chunk), 1) * 0.15e-9;
+  const double tiles =
+      whole / 330e9 + packed * 0.6e-9 + size(p.m, p.n) * size(parts_of(p.k, blocks.chunk), 1) * 0.15e-9;
   const double vectors = flops / 165e9;
-  return tiles < 0.85 * vectors;
+  const auto shares = static_cast<double>(std::min<std::int64_t>(blocks.threads, blocks.groups()));
+  return tiles / shares < 0.85 * vectors / thread_count();
 }
 
 // What is multiplied between two packings of the right side.
@@ -167,7 +169,9 @@ bool Multiplication::run_group(const Operand& left, std::int64_t top, const Part
                         .left_pitch = numbers,
                         .right_pitch = numbers,
                         .steps = part.steps(),
-                        .start = !first ? result : bias != nullptr ? bias + column : nullptr,
+                        .start = !first            ? result
+                                 : bias != nullptr ? bias + column
+                                                   : nullptr,
                         .start_row = first ? 0 : b.p.n,
                         .c = result,
                         .c_row = b.p.n,
@@ -182,9 +186,10 @@ bool Multiplication::run_group(const Operand& left, std::int64_t top, const Part
 }  // namespace
 
 Kernel make_product(const Product& p, bool has_bias, Kernel plain) {
-  if (!available() || !worthwhile(p)) return plain;
+  if (!plain || !available() || !worthwhile(p)) return plain;
   const auto it = std::make_shared<const Multiplication>(Multiplication{Blocks(p), has_bias, std::move(plain)});
-  const std::size_t own = 2 * (it->b.shared_numbers() + static_cast<std::size_t>(it->b.threads) * it->b.group_numbers());
+  const std::size_t own =
+      2 * (it->b.shared_numbers() + static_cast<std::size_t>(it->b.threads) * it->b.group_numbers());
   return {.run = [it](const KernelArguments& at) { it->run(at); },
           .scratch_bytes = std::max(own, it->plain.scratch_bytes),
           .flops = p.flops()};

@@ -5,8 +5,8 @@
 
 namespace narae::cpu::amx {
 
-/// matmul, and linear's product with its bias (input 2), of f32 on the tile units; empty where they are absent or
-/// slower than `plain`, the kernel that also takes over when a result is not finite.
+/// matmul, and linear's product with its bias (input 2), of f32 on the tile units; `plain` where they are absent
+/// or slower. It also takes over when an operand holds what pack() refuses.
 [[nodiscard]] Kernel make_product(const Product& p, bool has_bias, Kernel plain);
 
 }  // namespace narae::cpu::amx

@@ -72,7 +72,8 @@ double block_of_row(const T* x, std::int64_t n) {
   hn::Vec<decltype(d)> sum[4] = {first, first, first, first};
   std::int64_t i = 0;
   for (; i + 4 * lanes <= n; i += 4 * lanes) {
-    unrolled(Count<4>(), [&](auto k) NARAE_INLINE { sum[k] = Op::of(sum[k], Op::prepare(hn::LoadU(d, x + i + k * lanes))); });
+    unrolled(Count<4>(),
+             [&](auto k) NARAE_INLINE { sum[k] = Op::of(sum[k], Op::prepare(hn::LoadU(d, x + i + k * lanes))); });
   }
   for (; i + lanes <= n; i += lanes) sum[0] = Op::of(sum[0], Op::prepare(hn::LoadU(d, x + i)));
   if (i < n) {

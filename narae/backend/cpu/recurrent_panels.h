@@ -65,7 +65,7 @@ class Panels {
                  .b_rows = rows_.data(),
                  .c = tile,
                  .c_row = columns(),
-                 .ahead = large() ? packed + (panel + 1) * s_.k * columns() : nullptr});
+                 .ahead = large() && panel + 1 < count() ? packed + (panel + 1) * s_.k * columns() : nullptr});
   }
 
  private:

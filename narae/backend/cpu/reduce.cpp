@@ -1,5 +1,5 @@
-// sum, sum of squares, prod, max, min over any axes, argmax and argmin. The order in which numbers are folded depends on the shape
-// only.
+// sum, sum of squares, prod, max, min over any axes, argmax and argmin. The order in which numbers are folded depends
+// on the shape only.
 #include <algorithm>
 #include <cmath>
 #include <memory>
@@ -146,6 +146,7 @@ Kernel reduce(const KernelRequest& request, const Folds<T>& folds) {
 Kernel make_reduction(const KernelRequest& request) {
   if (request.inputs[0].shape.count() == 0) return {};
   if (const auto blocks = channel_blocks(request.input_layout(0))) {
+    if (request.op->name != "sum") return {};
     const bool of_each_image = attributes_as<ReduceAttributes>(request.attributes).axes == 0b1100;
     return of_each_image ? make_blocked_plane_sum(*blocks) : make_blocked_channel_sum(*blocks);
   }

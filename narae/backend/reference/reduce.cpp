@@ -50,7 +50,8 @@ Kernel make_sum(const KernelRequest& request) {
 Kernel make_sum_of_squares(const KernelRequest& request) {
   return for_numbers(request.inputs[0].dtype, [&](auto zero) {
     using T = decltype(zero);
-    return fold<T>(request, Sum<T>{0}, [](Sum<T> sum, T x) { return sum + static_cast<Sum<T>>(x * x); });
+    return fold<T>(request, Sum<T>{0},
+                   [](Sum<T> sum, T x) { return sum + static_cast<Sum<T>>(x) * static_cast<Sum<T>>(x); });
   });
 }
 
