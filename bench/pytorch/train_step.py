@@ -392,9 +392,9 @@ def main() -> None:
             model = model.to(memory_format=torch.channels_last)
             images = images.contiguous(memory_format=torch.channels_last)
         if arguments.mode == "compile":
-            import torch._inductor.config
+            from torch._inductor import config as inductor
 
-            torch._inductor.config.freezing = True  # weights packed and batch norm folded, once
+            inductor.freezing = True  # weights packed and batch norm folded, once
             model = torch.compile(model)
 
         def look(times: int) -> Tensor:
