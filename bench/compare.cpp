@@ -58,7 +58,7 @@ std::vector<Mode> start_peers(const Job& job, const Sides& sides, double first) 
       fmt::print(stderr, "bench: {}: PyTorch's mode {} did not start and takes no part\n", job.name, mode);
       continue;
     }
-    if (std::abs(peer->first_loss() - first) > 1e-4 * std::abs(first)) {
+    if (std::abs(peer->first_loss() - first) > job.tolerance * std::abs(first)) {
       throw Error(fmt::format("bench: {}: our first result is {:.6f}, PyTorch's {:.6f}: they don't do the same work",
                               job.name, first, peer->first_loss()));
     }

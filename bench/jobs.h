@@ -17,6 +17,7 @@ struct Job {
   std::function<void(int)> warm_up;  ///< so many more steps
   std::function<double(int)> run;    ///< seconds a step
   int warm_up_steps = 2;
+  double tolerance = 1e-4;                                                 ///< of the first results, between both sides
   std::vector<std::string> modes = {"eager", "channels_last", "compile"};  ///< of the peer
   bool timed = true;  ///< a row of the table; otherwise for its memory alone
 };
