@@ -271,7 +271,7 @@ class CachedGpt:
     def logits_by_mask(self, token: Tensor, at: Tensor) -> Tensor:
         """For torch.compile: one graph for every position, with all keys under a mask."""
         x = self.model.wte(token) + self.model.wpe(at)
-        seen = torch.arange(self.keys[0].shape[2]) <= at
+        seen = (torch.arange(self.keys[0].shape[2]) <= at)[None]
         for block, keys, values in zip(self.model.blocks, self.keys, self.values, strict=True):
             width = x.shape[1]
             q, k, v = (part.view(1, block.heads, 1, -1) for part in block.c_attn(block.ln_1(x)).split(width, 1))
