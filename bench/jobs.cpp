@@ -166,7 +166,8 @@ std::unique_ptr<TrainStep> photograph_step(const std::string& name, Options opti
 }
 
 // step(k) does the work k times; make() prepares it and gives the number that both sides must agree on.
-Job work(std::string name, std::string description, std::function<double()> first, std::function<void(int)> step) {
+Job work(std::string name, std::string description, std::function<double()> first,
+         const std::function<void(int)>& step) {
   return {.name = std::move(name),
           .description = std::move(description),
           .first = std::move(first),

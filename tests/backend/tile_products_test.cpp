@@ -53,7 +53,7 @@ class TileProducts : public ::testing::Test {
   }
 
   static KernelCase product(const Extents& e) {
-    const auto matrices = [&](std::int64_t rows, std::int64_t columns, bool transposed, int seed) {
+    const auto matrices = [&](std::int64_t rows, std::int64_t columns, bool transposed, std::uint64_t seed) {
       const Shape two = transposed ? Shape{columns, rows} : Shape{rows, columns};
       return numbers(DType::f32, e.batch == 1 ? two : Shape{e.batch, two[0], two[1]}, seed);
     };
@@ -120,7 +120,7 @@ TEST_F(TileProducts, WhatPartsCannotExpressIsLeftToVectors) {
   EXPECT_FALSE(same_bits(run(good, true), run(good, false)));
   for (const float value :
        {infinity, -infinity, std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::max(), 1e30F}) {
-    for (const std::size_t side : {0, 1}) {
+    for (const std::size_t side : {std::size_t{0}, std::size_t{1}}) {
       KernelCase c = product({1, 400, 440, 500, false, false});
       c.inputs[side].mutable_values<float>()[777] = value;
       EXPECT_TRUE(same_bits(run(c, true), run(c, false))) << value << " in operand " << side;

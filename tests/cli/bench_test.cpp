@@ -48,7 +48,7 @@ TEST_F(BenchCommand, ProfilesAreChromeTraces) {
     EXPECT_EQ(event["ph"], "X");
     EXPECT_GE(event["dur"].get<double>(), 0);
     (event["cat"] == "step" ? steps : evaluations) += 1;
-    named = named || (event["cat"] == "step" && event["args"]["module"] != "");
+    named = named || (event["cat"] == "step" && !event["args"]["module"].get<std::string>().empty());
   }
   EXPECT_GE(evaluations, 16);  // two epochs of eight steps
   EXPECT_GT(steps, evaluations);

@@ -218,13 +218,13 @@ bool available() {
   return has_tile_units() && tile_units_allowed();
 }
 
-bool pack(Side side, const Operand& x, std::int64_t outer, std::int64_t panels, std::int64_t begin, std::int64_t end,
-          std::uint16_t* to) {
+bool pack(Side side, const Operand& operand, std::int64_t outer, std::int64_t panels, std::int64_t begin,
+          std::int64_t end, std::uint16_t* to) {
   if (side == Side::left)
-    return x.k_step == 1 ? pack_panels<Side::left, true>(x, outer, panels, begin, end, to)
-                         : pack_panels<Side::left, false>(x, outer, panels, begin, end, to);
-  return x.k_step == 1 ? pack_panels<Side::right, true>(x, outer, panels, begin, end, to)
-                       : pack_panels<Side::right, false>(x, outer, panels, begin, end, to);
+    return operand.k_step == 1 ? pack_panels<Side::left, true>(operand, outer, panels, begin, end, to)
+                               : pack_panels<Side::left, false>(operand, outer, panels, begin, end, to);
+  return operand.k_step == 1 ? pack_panels<Side::right, true>(operand, outer, panels, begin, end, to)
+                             : pack_panels<Side::right, false>(operand, outer, panels, begin, end, to);
 }
 
 Tiles::Tiles() {
