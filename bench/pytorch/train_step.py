@@ -68,14 +68,23 @@ class Block(nn.Module):
         return F.relu(y + self.downsample(x), inplace=True)
 
 
-def resnet(width: int, blocks: int, stages: int) -> nn.Sequential:
-    layers: list[nn.Module] = [nn.Conv2d(3, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
+def small_stem(width: int) -> list[nn.Module]:
+    return [nn.Conv2d(3, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
+
+
+def photograph_stem() -> list[nn.Module]:
+    convolution = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
+    return [convolution, nn.BatchNorm2d(64), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, 1)]
+
+
+def resnet(layers: list[nn.Module], width: int, blocks: int, stages: int, classes: int) -> nn.Sequential:
+    """`layers`: the stem."""
     channels = width
     for stage in range(stages):
         for block in range(blocks):
             layers.append(Block(channels, width << stage, 2 if stage > 0 and block == 0 else 1))
             channels = width << stage
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 10))
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes))
 
 
 class Bottleneck(nn.Module):
@@ -99,8 +108,7 @@ class Bottleneck(nn.Module):
 
 
 def resnet50() -> nn.Sequential:
-    layers: list[nn.Module] = [nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(inplace=True)]
-    layers.append(nn.MaxPool2d(3, 2, 1))
+    layers = photograph_stem()
     channels = 64
     for stage, blocks in enumerate((3, 4, 6, 3)):
         for block in range(blocks):
@@ -125,26 +133,15 @@ def vgg16(norm: bool) -> nn.Sequential:
     return nn.Sequential(*layers, nn.Flatten(), *hidden, nn.Linear(4096, 1000))
 
 
-def resnet18_for_photographs() -> nn.Sequential:
-    layers: list[nn.Module] = [nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(inplace=True)]
-    layers.append(nn.MaxPool2d(3, 2, 1))
-    channels = 64
-    for stage in range(4):
-        for block in range(2):
-            layers.append(Block(channels, 64 << stage, 2 if stage > 0 and block == 0 else 1))
-            channels = 64 << stage
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 1000))
-
-
 # network, batch, side of the pictures, classes
 PICTURES = {
-    "resnet20": (lambda: resnet(16, 3, 3), 128, 32, 10),
-    "resnet18": (lambda: resnet(64, 2, 4), 32, 32, 10),
+    "resnet20": (lambda: resnet(small_stem(16), 16, 3, 3, 10), 128, 32, 10),
+    "resnet18": (lambda: resnet(small_stem(64), 64, 2, 4, 10), 32, 32, 10),
     "vgg16-bn": (lambda: vgg16(norm=True), 4, 224, 1000),
     "resnet50": (resnet50, 8, 224, 1000),
     "resnet50-b16": (resnet50, 16, 224, 1000),
     "vgg16-b8": (lambda: vgg16(norm=False), 8, 224, 1000),
-    "resnet18-answer": (resnet18_for_photographs, 1, 224, 1000),
+    "resnet18-answer": (lambda: resnet(photograph_stem(), 64, 2, 4, 1000), 1, 224, 1000),
 }
 
 
@@ -268,31 +265,33 @@ class CachedGpt:
         self.keys = [torch.zeros(1, heads, context, width // heads) for _ in model.blocks]
         self.values = [torch.zeros(1, heads, context, width // heads) for _ in model.blocks]
 
-    def logits_by_mask(self, token: Tensor, at: Tensor) -> Tensor:
-        """For torch.compile: one graph for every position, with all keys under a mask."""
-        x = self.model.wte(token) + self.model.wpe(at)
-        seen = (torch.arange(self.keys[0].shape[2]) <= at)[None]
+    def through(self, x: Tensor, attend: Callable[..., Tensor]) -> Tensor:
+        """Logits from the embedded token; attend(q, k, v, keys, values) keeps k and v and gives the answer."""
         for block, keys, values in zip(self.model.blocks, self.keys, self.values, strict=True):
             width = x.shape[1]
             q, k, v = (part.view(1, block.heads, 1, -1) for part in block.c_attn(block.ln_1(x)).split(width, 1))
-            keys.index_copy_(2, at, k)
-            values.index_copy_(2, at, v)
-            y = F.scaled_dot_product_attention(q, keys, values, attn_mask=seen)
-            x = x + block.c_proj(y.reshape(1, width))
+            x = x + block.c_proj(attend(q, k, v, keys, values).reshape(1, width))
             x = x + block.c_out(F.gelu(block.c_fc(block.ln_2(x)), approximate="tanh"))
         return F.linear(self.model.ln_f(x), self.model.wte.weight)
 
+    def logits_by_mask(self, token: Tensor, at: Tensor) -> Tensor:
+        """For torch.compile: one graph for every position, with all keys under a mask."""
+        seen = (torch.arange(self.keys[0].shape[2]) <= at)[None]
+
+        def attend(q: Tensor, k: Tensor, v: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+            keys.index_copy_(2, at, k)
+            values.index_copy_(2, at, v)
+            return F.scaled_dot_product_attention(q, keys, values, attn_mask=seen)
+
+        return self.through(self.model.wte(token) + self.model.wpe(at), attend)
+
     def logits(self, token: Tensor, at: int) -> Tensor:
-        x = self.model.wte(token) + self.model.wpe.weight[at]
-        for block, keys, values in zip(self.model.blocks, self.keys, self.values, strict=True):
-            width = x.shape[1]
-            q, k, v = (part.view(1, block.heads, 1, -1) for part in block.c_attn(block.ln_1(x)).split(width, 1))
+        def attend(q: Tensor, k: Tensor, v: Tensor, keys: Tensor, values: Tensor) -> Tensor:
             keys[:, :, at : at + 1] = k
             values[:, :, at : at + 1] = v
-            y = F.scaled_dot_product_attention(q, keys[:, :, : at + 1], values[:, :, : at + 1])
-            x = x + block.c_proj(y.reshape(1, width))
-            x = x + block.c_out(F.gelu(block.c_fc(block.ln_2(x)), approximate="tanh"))
-        return F.linear(self.model.ln_f(x), self.model.wte.weight)
+            return F.scaled_dot_product_attention(q, keys[:, :, : at + 1], values[:, :, : at + 1])
+
+        return self.through(self.model.wte(token) + self.model.wpe.weight[at], attend)
 
 
 @torch.inference_mode()
