@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <csignal>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -50,21 +51,33 @@ std::vector<std::string> their_command(const std::string& job, const std::string
           std::to_string(sides.threads)};
 }
 
-std::vector<Mode> start_peers(const Job& job, const Sides& sides, double first) {
+std::vector<Mode> start_peers(const Job& job, const std::vector<std::string>& names, const Sides& sides,
+                              double first) {
   std::vector<Mode> modes;
-  for (const std::string& mode : job.modes) {
+  for (const std::string& mode : names) {
     auto peer = std::make_unique<Peer>(their_command(job.name, mode, sides));
     if (!peer->started()) {
-      fmt::print(stderr, "bench: {}: PyTorch's mode {} did not start and takes no part\n", job.name, mode);
+      fmt::print(stderr, "bench: {}: the peer's mode {} did not start and takes no part\n", job.name, mode);
       continue;
     }
     if (std::abs(peer->first_loss() - first) > job.tolerance * std::abs(first)) {
-      throw Error(fmt::format("bench: {}: our first result is {:.6f}, PyTorch's {:.6f}: they don't do the same work",
+      throw Error(fmt::format("bench: {}: our first result is {:.6f}, the peer's {:.6f}: they don't do the same work",
                               job.name, first, peer->first_loss()));
     }
     modes.push_back({mode, std::move(peer), {}});
   }
   return modes;
+}
+
+struct Ratio {
+  double median, lowest, highest;
+};
+
+Ratio ratio_of(const std::vector<double>& theirs, const std::vector<double>& ours) {
+  std::vector<double> ratios;
+  for (std::size_t r = 0; r < ours.size(); ++r) ratios.push_back(theirs[r] / ours[r]);
+  const auto [low, high] = std::minmax_element(ratios.begin(), ratios.end());
+  return {median(ratios), *low, *high};
 }
 
 // The times of the best mode beside ours.
@@ -75,12 +88,10 @@ void fill(Row& row, const std::vector<double>& ours, const std::vector<Mode>& mo
                                        [](const Mode& a, const Mode& b) { return median(a.times) < median(b.times); });
   row.theirs = median(best.times);
   row.mode = best.name;
-  std::vector<double> ratios;
-  for (std::size_t r = 0; r < ours.size(); ++r) ratios.push_back(best.times[r] / ours[r]);
-  row.ratio = median(ratios);
-  const auto [low, high] = std::minmax_element(ratios.begin(), ratios.end());
-  row.lowest = *low;
-  row.highest = *high;
+  const Ratio ratio = ratio_of(best.times, ours);
+  row.ratio = ratio.median;
+  row.lowest = ratio.lowest;
+  row.highest = ratio.highest;
   for (const Mode& mode : modes) {  // at its best here as well
     if (!mode.peer) continue;
     const double bytes = mode.peer->memory();
@@ -119,6 +130,27 @@ std::optional<double> seconds_until_ready(std::vector<std::string> command) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
+// A process that computes for as long as this lives.
+class BusyCore {
+ public:
+  BusyCore() : parent_(getpid()), process_(fork()) {
+    if (process_ != 0) return;
+    while (getppid() == parent_) {
+    }
+    _exit(0);
+  }
+  ~BusyCore() {
+    if (process_ < 0) return;
+    kill(process_, SIGKILL);
+    waitpid(process_, nullptr, 0);
+  }
+  BusyCore(const BusyCore&) = delete;
+  BusyCore& operator=(const BusyCore&) = delete;
+
+ private:
+  pid_t parent_, process_;
+};
+
 using Timer = std::function<std::optional<double>()>;
 
 // Commands in turns; the first round of each fills the caches of files and does not count.
@@ -146,16 +178,47 @@ Row compare_steps(const Job& job, const Sides& sides) {
   Row row{.name = job.name, .description = job.description, .must = job.must, .aim = job.aim, .timed = job.timed};
   Peer us(our_command(job.name, sides));
   if (!us.started()) throw Error("bench: " + job.name + ": our own process failed");
-  std::vector<Mode> modes = start_peers(job, sides, us.first_loss());
+  std::vector<Mode> modes = start_peers(job, job.modes, sides, us.first_loss());
+  std::vector<Mode> rivals = start_peers(job, job.rivals, sides, us.first_loss());
   const int steps = job.timed ? std::max(1, static_cast<int>(0.2 / us.run(1))) : 1;
   std::vector<double> ours;
   for (int round = 0; round < (job.timed ? sides.rounds : 1); ++round) {
     ours.push_back(us.run(steps));
-    for (Mode& mode : modes) mode.times.push_back(mode.peer->run(std::max(1, steps / 2)));
+    for (std::vector<Mode>* all : {&modes, &rivals})
+      for (Mode& mode : *all) mode.times.push_back(mode.peer->run(std::max(1, steps / 2)));
+  }
+  for (const Mode& rival : rivals) {
+    const Ratio ratio = ratio_of(rival.times, ours);
+    row.notes += fmt::format("{}: {} takes {:.2f} ms, {:.2f} [{:.2f} .. {:.2f}] times as long as narae.", job.name,
+                             rival.name, 1e3 * median(rival.times), ratio.median, ratio.lowest, ratio.highest);
   }
   fill(row, ours, modes);
   row.our_bytes = us.memory();
   row.flops = us.flops();
+  return row;
+}
+
+Row compare_with_busy_core(const Sides& sides) {
+  Row row{.name = "busy", .description = "the MLP's step beside a process that keeps one core busy", .counts = false};
+  constexpr int steps = 200;
+  Peer us(our_command("mlp", sides));
+  if (!us.started()) throw Error("bench: busy: our own process failed");
+  std::vector<Mode> modes;
+  auto peer = std::make_unique<Peer>(their_command("mlp", "eager", sides));
+  if (peer->started()) modes.push_back({"eager", std::move(peer), {}});
+  std::vector<double> alone;
+  std::vector<double> beside;
+  for (int r = 0; r < sides.rounds; ++r) alone.push_back(us.run(steps));
+  {
+    const BusyCore neighbour;
+    for (int r = 0; r < sides.rounds; ++r) {
+      beside.push_back(us.run(steps));
+      for (Mode& mode : modes) mode.times.push_back(mode.peer->run(steps / 4));
+    }
+  }
+  fill(row, beside, modes);
+  row.notes = fmt::format("busy: the MLP's step takes {:.2f} ms beside a busy core, {:.2f} times as long as alone (5 is allowed).",
+                          1e3 * row.ours, row.ours / median(alone));
   return row;
 }
 

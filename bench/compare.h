@@ -28,11 +28,16 @@ struct Row {
   double flops = 0;                       ///< of a step; 0: not counted
   double our_bytes = 0, their_bytes = 0;  ///< peak of the process; 0: not measured
   bool timed = true;
+  bool counts = true;      ///< in the geometric mean
+  std::string notes = {};  ///< what was measured besides, a sentence
 };
 
 /// A step of both sides, in rounds A B A B ... of processes that stay alive: the machine's speed drifts, so ratios are
 /// taken round by round. Throws Error when the first results differ: then they don't do the same work.
 [[nodiscard]] Row compare_steps(const Job& job, const Sides& sides);
+
+/// The MLP's step while another process keeps one core busy. The notes tell how much longer than alone it takes.
+[[nodiscard]] Row compare_with_busy_core(const Sides& sides);
 
 /// From the start of a process to the end of the MLP's first training step.
 [[nodiscard]] Row compare_cold_start(const Sides& sides);

@@ -233,7 +233,7 @@ Job inference_job() {
     const NoGrad no_gradients;
     return (*state->model)(state->x).eval();
   };
-  return work(
+  Job job = work(
       "resnet18-answer", "ResNet-18, 224x224, batch 1, inference",
       [state, answer] {
         state->model = models::make_model({.name = "resnet18", .input = {3, 224, 224}, .num_classes = 1000});
@@ -245,6 +245,8 @@ Job inference_job() {
       [answer](int steps) {
         for (int i = 0; i < steps; ++i) answer();
       });
+  job.rivals = {"onnxruntime"};
+  return job;
 }
 
 // One text of 256 tokens by the GPT of `gpt`, the likeliest token each time; a step is the whole text.

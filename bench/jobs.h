@@ -19,6 +19,7 @@ struct Job {
   int warm_up_steps = 2;
   double tolerance = 1e-4;                                                 ///< of the first results, between both sides
   std::vector<std::string> modes = {"eager", "channels_last", "compile"};  ///< of the peer
+  std::vector<std::string> rivals = {};  ///< modes of the peer that are no PyTorch: told beside the row
   bool timed = true;  ///< a row of the table; otherwise for its memory alone
 };
 

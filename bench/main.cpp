@@ -65,6 +65,7 @@ void compare(const Options& options, const std::vector<Job>& jobs, const Wanted&
       comparisons.emplace_back([&sides, &job] { return compare_steps(job, sides); });
   const char* data = std::getenv("NARAE_DATA");
   const std::string mnist = std::string(data != nullptr ? data : "") + "/mnist";
+  if (wanted("busy")) comparisons.emplace_back([&] { return compare_with_busy_core(sides); });
   if (wanted("whole")) {
     if (std::filesystem::is_directory(mnist))
       comparisons.emplace_back([&] { return compare_whole_job(sides, mnist); });
@@ -103,7 +104,7 @@ void run(const Options& options) {
   const auto wanted = [&](const std::string& name) {
     return options.jobs.empty() || std::find(options.jobs.begin(), options.jobs.end(), name) != options.jobs.end();
   };
-  std::vector<std::string> names = {"graph", "loading", "length", "tokens", "bpe", "memory", "whole", "cold"};
+  std::vector<std::string> names = {"graph", "loading", "length", "tokens", "bpe", "memory", "busy", "whole", "cold"};
   for (const Job& job : jobs)
     if (job.timed) names.push_back(job.name);
   for (const std::string& name : options.jobs) {
@@ -155,7 +156,7 @@ int main(int argc, char** argv) {
   app.add_option(
       "jobs", options.jobs,
       "graph, loading, length, tokens, bpe; against PyTorch: mlp, lenet5, resnet20, resnet18, vgg16-bn, resnet50, "
-      "lstm128, lstm650, gpt, attention, gpt-text, resnet18-answer, memory, whole, cold; all without");
+      "lstm128, lstm650, gpt, attention, gpt-text, resnet18-answer, memory, busy, whole, cold; all without");
   app.add_option("--rounds", options.rounds, "rounds of each side")->check(CLI::Range(1, 1000));
   app.add_option("--threads", options.threads, "threads of both sides")->check(CLI::Range(1, 1024));
   app.add_option("--peer", options.peer, "do a job for another process, as bench/pytorch/train_step.py does");

@@ -131,13 +131,16 @@ std::string verdict(std::span<const Row> rows) {
     if (row.our_bytes > 0.7 * row.their_bytes && row.their_bytes > 0) large += (large.empty() ? "" : ", ") + row.name;
     if (!row.timed || row.ratio <= 0) continue;
     if (row.ratio < std::max(row.must, 1.05)) slow += (slow.empty() ? "" : ", ") + row.name;
-    if (row.name == "cold") continue;
+    if (row.name == "cold" || !row.counts) continue;
     logarithms += std::log(row.ratio);
     ++count;
   }
   if (count == 0) return "There was no PyTorch to compare with: see bench/pytorch/README.md.\n";
-  return fmt::format(
-      "Geometric mean of the ratios, cold start left out: {:.2f}. Below what they must reach (1.05 where nothing is "
+  std::string notes;
+  for (const Row& row : rows)
+    if (!row.notes.empty()) notes += "\n" + row.notes + "\n";
+  return notes + fmt::format(
+      "\nGeometric mean of the ratios, cold start left out: {:.2f}. Below what they must reach (1.05 where nothing is "
       "said): {}. More than 0.7 of "
       "PyTorch's memory: {}.\n",
       std::exp(logarithms / count), slow.empty() ? "none" : slow, large.empty() ? "none" : large);

@@ -2,7 +2,7 @@
 
     python train_step.py mlp|lenet5|resnet20|resnet18|vgg16-bn|resnet50|lstm128|lstm650|gpt|attention|
                          resnet18-answer|gpt-text|resnet50-b16|vgg16-b8
-                         [--mode eager|channels_last|compile] [--threads N] [--weights FILE] [--warm-up STEPS]
+                         [--mode eager|channels_last|compile|onnxruntime] [--threads N] [--weights FILE] [--warm-up STEPS]
 
 After a warm-up it prints `ready <loss of the first step>`. Then it answers standard input, line by line:
 `run N` makes N steps and prints the seconds per step; `memory` prints the bytes that the process occupied at its peak;
@@ -13,11 +13,13 @@ i64 `labels` (n); without them both are drawn from a fixed seed. The default is 
 trains on rows (64 s + j) mod n, j < 64; pictures are divided by 255 and lie in memory before the clock starts.
 The convolutional networks and the language models need no file: their weights and their one batch are worked out by a
 formula on both sides. `attention` is no model: causal attention and its gradient, without an optimiser; its "loss" is
-the mean square of the result. `resnet18-answer` is inference on one photograph (the mean square of the logits);
+the mean square of the result. `resnet18-answer` is inference on one photograph (the mean square of the logits),
+by onnxruntime as well;
 `gpt-text` writes 256 tokens, the likeliest each time, with cached keys and values (the last token's logit).
 """
 
 import argparse
+import io
 import math
 import resource
 import sys
@@ -25,6 +27,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
@@ -316,6 +319,24 @@ def look_at(model: nn.Module, images: Tensor, times: int) -> Tensor:
     return y
 
 
+def onnx_answer(model: nn.Module, images: Tensor, threads: int) -> Callable[[int], np.ndarray]:
+    import onnxruntime
+
+    file = io.BytesIO()
+    torch.onnx.export(model, (images,), file, input_names=["x"], dynamo=False)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(file.getvalue(), options, providers=["CPUExecutionProvider"])
+    pictures = {"x": images.numpy()}
+
+    def look(times: int) -> np.ndarray:
+        for _ in range(times):
+            y = session.run(None, pictures)[0]
+        return y
+
+    return look
+
+
 def load(name: str, path: Path) -> tuple[nn.Module, Tensor, Tensor]:
     """The model with the file's weights, its pictures as float32 in [0, 1], and their labels."""
     torch.manual_seed(0)
@@ -349,7 +370,7 @@ def answer(first: float, run: Callable[[int], object]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("model", choices=["mlp", "lenet5", "attention", "gpt", "gpt-text", *PICTURES, *TEXTS])
-    parser.add_argument("--mode", choices=["eager", "channels_last", "compile"], default="eager")
+    parser.add_argument("--mode", choices=["eager", "channels_last", "compile", "onnxruntime"], default="eager")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--weights", type=Path, default=REFERENCE)
     parser.add_argument("--warm-up", type=int, help="steps before `ready` beside the first")
@@ -387,6 +408,11 @@ def main() -> None:
     if arguments.model == "resnet18-answer":
         model, images, _ = make_convolutional(arguments.model)
         model = model.eval()
+        if arguments.mode == "onnxruntime":
+            look_at_onnx = onnx_answer(model, images, arguments.threads)
+            first = float((look_at_onnx(1) ** 2).mean())
+            look_at_onnx(10)
+            return answer(first, look_at_onnx)
         if arguments.mode == "channels_last":
             model = model.to(memory_format=torch.channels_last)
             images = images.contiguous(memory_format=torch.channels_last)

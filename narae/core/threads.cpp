@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <condition_variable>
 #include <exception>
 #include <fstream>
 #include <mutex>
@@ -15,24 +14,10 @@
 #include <thread>
 
 #include "narae/core/error.h"
+#include "narae/core/waiting.h"
 
 namespace narae {
 namespace {
-
-// libgomp's waiting threads spin for long unless it believes that there are more threads than cores. A second
-// team of two, parked for the life of the process, makes it believe so: with one busy neighbour a small product
-// takes 0.15 ms instead of 12.
-void park_second_team() {
-  std::thread([] {
-#pragma omp parallel num_threads(2)
-    {
-      std::mutex mutex;
-      std::condition_variable never;
-      std::unique_lock lock(mutex);
-      for (;;) never.wait(lock);
-    }
-  }).detach();
-}
 
 // Exceptions can't leave a parallel region: the one of the lowest range is kept.
 class FirstException {
@@ -128,8 +113,7 @@ void parallel_ranges(std::int64_t total, std::int64_t grain, std::int64_t most_r
   if (omp_get_thread_limit() == 1) {  // libgomp would fetch memory for a team of one each time
     share_of(0, 1);
   } else {
-    static std::once_flag parked;
-    std::call_once(parked, park_second_team);
+    adapt_waiting();
 #pragma omp parallel num_threads(threads)
     {
       flush_denormals();

@@ -113,6 +113,9 @@ class NARAE_API Backend {
   struct Loops {
     bool (*supports)(const Op& op, std::span<const DType> inputs, DType result) = nullptr;
     Kernel (*make)(const Loop& loop) = nullptr;
+    /// A kernel for an operator whose result goes through a loop, as the loop's input number `from`: its inputs are
+    /// the operator's, then the loop's others. Empty where one runs after the other.
+    Kernel (*make_behind)(const KernelRequest& request, const Loop& loop, int from) = nullptr;
   };
   void set_loops(Loops loops) { loops_ = loops; }
 

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <optional>
+#include <set>
 #include <utility>
 
 #include "narae/core/error.h"
@@ -36,7 +38,7 @@ std::size_t bytes_of(const Signature& s) {
 
 std::string step_name(const Value& value) {
   if (!value.loop) return std::string(value.op->name);
-  std::string name = "loop[";
+  std::string name = value.op == &loop_op ? "loop[" : std::string(value.op->name) + "+loop[";
   for (std::size_t i = 0; i < value.loop->instructions.size(); ++i) {
     name += (i == 0 ? "" : " ") + std::string(value.loop->instructions[i].op->name);
   }
@@ -135,11 +137,11 @@ class Builder {
 
   Kernel kernel_for(int v) {
     Value& value = p_.at(v);
-    if (value.loop) return cpu_backend().loops().make(*value.loop);
     if (value.op == &reorder_op) {
       return cpu_backend().layouts().reorder(value.signature, p_.at(value.inputs[0]).layout(), value.layout());
     }
     if (value.kernel) return std::move(value.kernel);
+    if (value.loop) return cpu_backend().loops().make(*value.loop);
     RequestStorage storage;
     const KernelRequest request = request_for(p_, v, storage);
     Kernel kernel;
@@ -265,40 +267,76 @@ class Builder {
     run_early_copies_first();
   }
 
-  // What a plan without stores computes from variables alone is kept between its executions: layouts of weights, and
-  // what is small besides. More would keep memory that nobody asks for again.
+  // What a plan without stores computes from variables and numbers alone is kept between its executions: layouts of
+  // weights, and what is small besides. More would keep memory that nobody asks for again. What only such steps read
+  // stays in the arena.
   void place_prepared() {
-    constexpr std::size_t small = 64 * 1024;
     if (!p_.stores.empty() || p_.guard >= 0) return;
-    std::vector<bool> constant(storages_.size(), false);
-    std::vector<bool> used(p_.arguments.size(), false);
-    for (std::size_t a = 0; a < p_.arguments.size(); ++a) {
-      if (p_.arguments[a].kind != Argument::Kind::variable) continue;
-      constant[static_cast<std::size_t>(argument_storage_[a])] = true;
-    }
-    for (std::size_t s = 0; s < storages_.size(); ++s)
-      if (storages_[s].place == Slot::Place::constant) constant[s] = true;
-    for (Draft& draft : drafts_) {
-      const bool known = !draft.inputs.empty() && std::all_of(draft.inputs.begin(), draft.inputs.end(), [&](int s) {
-        return constant[static_cast<std::size_t>(s)];
-      });
-      const bool kept = std::all_of(draft.results.begin(), draft.results.end(), [&](int s) {
-        return at(s).place == Slot::Place::arena && (draft.reorders || at(s).bytes <= small);
-      });
-      if (!known || !kept) continue;
+    find_sources();
+    const std::vector<bool> prepares = find_preparing();
+    std::set<int> sources;
+    for (std::size_t d = 0; d < drafts_.size(); ++d) {
+      Draft& draft = drafts_[d];
+      if (!prepares[d]) continue;
       draft.step.prepares = true;
       ++plan_->preparing_steps;
-      for (const int s : draft.inputs)
-        if (at(s).place == Slot::Place::argument) used[at(s).number] = true;
+      for (const int s : draft.inputs) sources.insert(sources_of(s).begin(), sources_of(s).end());
       for (const int s : draft.results) {
+        if (!kept_[static_cast<std::size_t>(s)]) continue;
         at(s).place = Slot::Place::prepared;
         at(s).offset = plan_->prepared_bytes;
         plan_->prepared_bytes += (at(s).bytes + 63) / 64 * 64;
-        constant[static_cast<std::size_t>(s)] = true;
       }
     }
-    for (std::size_t a = 0; a < used.size(); ++a)
-      if (used[a]) plan_->prepared_from.push_back(static_cast<int>(a));
+    plan_->prepared_from.assign(sources.begin(), sources.end());
+  }
+
+  // For each storage the arguments that decide about it, where these are variables and numbers alone.
+  void find_sources() {
+    sources_.resize(storages_.size());
+    for (std::size_t a = 0; a < p_.arguments.size(); ++a)
+      if (p_.arguments[a].kind != Argument::Kind::data)
+        sources_[static_cast<std::size_t>(argument_storage_[a])] = std::set<int>{static_cast<int>(a)};
+    for (std::size_t s = 0; s < storages_.size(); ++s)
+      if (storages_[s].place == Slot::Place::constant) sources_[s].emplace();
+    for (const Draft& draft : drafts_) {
+      const bool lasts = !draft.inputs.empty() && std::all_of(draft.inputs.begin(), draft.inputs.end(), [&](int s) {
+        return sources_[static_cast<std::size_t>(s)].has_value();
+      });
+      if (!lasts) continue;
+      std::set<int> all;
+      for (const int s : draft.inputs) all.insert(sources_of(s).begin(), sources_of(s).end());
+      for (const int s : draft.results)
+        if (at(s).place == Slot::Place::arena) sources_[static_cast<std::size_t>(s)] = all;
+    }
+  }
+
+  [[nodiscard]] const std::set<int>& sources_of(int s) const { return *sources_[static_cast<std::size_t>(s)]; }
+  [[nodiscard]] bool depends_on_variable(int s) const {
+    return std::any_of(sources_of(s).begin(), sources_of(s).end(), [&](int a) {
+      return p_.arguments[static_cast<std::size_t>(a)].kind == Argument::Kind::variable;
+    });
+  }
+
+  // The steps that run when the sources have changed. From the last to the first: a step whose results only such
+  // steps read is one as well; others must be worth keeping.
+  std::vector<bool> find_preparing() {
+    constexpr std::size_t small = 64 * 1024;
+    std::vector<bool> prepares(drafts_.size(), false);
+    kept_.resize(storages_.size(), false);  // what steps of every execution read
+    for (std::size_t d = drafts_.size(); d-- > 0;) {
+      const Draft& draft = drafts_[d];
+      std::size_t most = small;
+      for (const int s : draft.inputs) most = std::max(most, at(s).bytes);
+      prepares[d] = std::all_of(draft.results.begin(), draft.results.end(), [&](int s) {
+        if (!sources_[static_cast<std::size_t>(s)].has_value()) return false;
+        const bool worth = depends_on_variable(s) && (draft.reorders || at(s).bytes <= most);
+        return worth || !kept_[static_cast<std::size_t>(s)];
+      });
+      if (prepares[d]) continue;
+      for (const int s : draft.inputs) kept_[static_cast<std::size_t>(s)] = true;
+    }
+    return prepares;
   }
 
   bool can_store_in_place(int s, int target) {
@@ -443,6 +481,8 @@ class Builder {
   std::vector<std::vector<int>> storage_of_;  // of each value's results
   std::vector<Draft> drafts_;
   std::vector<std::size_t> early_copies_;
+  std::vector<std::optional<std::set<int>>> sources_;  // of each storage; see find_sources
+  std::vector<bool> kept_;                              // storages; see find_preparing
   std::vector<int> shared_with_;
   std::map<int, int> slots_;
 };

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <chrono>
 #include <cmath>
 #include <mutex>
@@ -11,6 +12,7 @@
 #include "narae/core/error.h"
 #include "narae/core/log.h"
 #include "narae/core/threads.h"
+#include "narae/core/waiting.h"
 #include "narae/graph/leaves.h"
 #include "narae/graph/module_path.h"
 #include "narae/graph/profile.h"
@@ -188,13 +190,18 @@ class Runner {
   std::byte* arena_;
 };
 
-// What the prepared values of a plan are computed from: variables with their versions.
+// What the prepared values of a plan are computed from: variables with their versions, and numbers.
 void write_sources(const Plan& plan, const Capture& capture, std::vector<std::uint64_t>& words) {
   words.clear();
   for (const int a : plan.prepared_from) {
-    const Variable* variable = capture.arguments[static_cast<std::size_t>(a)]->variable;
-    words.push_back(variable->id);
-    words.push_back(static_cast<std::uint64_t>(variable->stored));
+    const Node* leaf = capture.arguments[static_cast<std::size_t>(a)];
+    if (leaf->op == &version_op) {
+      words.push_back(leaf->variable->id);
+      words.push_back(static_cast<std::uint64_t>(leaf->variable->stored));
+    } else {
+      words.push_back(is_floating(leaf->dtype) ? std::bit_cast<std::uint64_t>(leaf->real)
+                                               : static_cast<std::uint64_t>(leaf->integer));
+    }
   }
 }
 
@@ -257,6 +264,7 @@ void run_with_times(const Plan& plan, const Capture& capture, Runner& runner, Ex
 void execute(const Plan& plan, const Capture& capture, Execution& result) {
   thread_local Workspace workspace;
   const FlushDenormals scope;
+  detail::adapt_waiting();
   detail::AtomicEngineCounts& counts = detail::mutable_engine_counts();
   const std::int64_t allocations = detail::count_allocations();
   result.buffers.clear();

@@ -18,7 +18,7 @@ class LayoutPass : Rewriter {
   explicit LayoutPass(bool loops) : layouts_(cpu_backend().layouts()), loops_(loops) {}
 
   void run(Program& program) {
-    stores_ = !program.stores.empty();
+    stores_ = !program.stores.empty() || program.guard >= 0;
     rewrite(program, [this](Value value) { return place(std::move(value)); });
     for (int& v : to_.outputs) v = in_layout(v, Layout::row_major);
     for (Store& s : to_.stores) s.value = in_layout(s.value, Layout::row_major);
@@ -74,7 +74,8 @@ class LayoutPass : Rewriter {
     for (int k = 0; k < value.result_count(); ++k) results.push_back(value.result(k));
     LayoutChoice choice;
     if (!layouts_.choose({value.op, value.attributes, inputs, results, lie}, choice)) return false;
-    if (choice.weights >= 0 && !stay_the_same(value.inputs[static_cast<std::size_t>(choice.weights)]))
+    lasting_.extend(to_);
+    if (choice.weights >= 0 && (stores_ || !lasting_.is(value.inputs[static_cast<std::size_t>(choice.weights)])))
       choice.inputs[static_cast<std::size_t>(choice.weights)] = Layout::row_major;
     for (std::size_t i = 0; i < value.inputs.size(); ++i)
       value.inputs[i] = in_layout(value.inputs[i], choice.inputs[i]);
@@ -109,14 +110,8 @@ class LayoutPass : Rewriter {
     return value.signature.dtype == DType::f32 || value.signature.dtype == DType::boolean;
   }
 
-  // A variable in a plan that changes none: its reordered copy is kept (build.cpp).
-  [[nodiscard]] bool stay_the_same(int v) const {
-    const int argument = to_.at(v).argument;
-    return !stores_ && argument >= 0 &&
-           to_.arguments[static_cast<std::size_t>(argument)].kind == Argument::Kind::variable;
-  }
-
   bool stores_ = false;
+  LastingValues lasting_;  // weights among them are reordered once (build.cpp)
   const Backend::Layouts& layouts_;
   bool loops_;  // elementwise operators will run in loops
   std::map<std::pair<int, Layout>, int> reordered_;

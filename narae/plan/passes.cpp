@@ -9,8 +9,10 @@ std::span<const Pass> passes() {
       Pass{"repeated rows", repeated_rows},
       Pass{"expand", expand},
       Pass{"simplify", simplify},
+      Pass{"fold", fold},
       Pass{"layout", layout},
       Pass{"fuse", fuse},
+      Pass{"follow", follow},
       Pass{"schedule", schedule},
   };
   return list;

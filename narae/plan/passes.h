@@ -22,10 +22,14 @@ void repeated_rows(Program& program, const PlanOptions& options);
 void expand(Program& program, const PlanOptions& options);
 /// Dead code, common subexpressions, transposes folded into products, casts and reshapes that do nothing.
 void simplify(Program& program, const PlanOptions& options);
+/// Factors and shifts of a convolution's channels go into its weights and bias, in plans that change no variable.
+void fold(Program& program, const PlanOptions& options);
 /// Lets convolutions and what lies between them keep the backend's own layouts, with reorders where layouts meet.
 void layout(Program& program, const PlanOptions& options);
 /// Marks what may wait for the guard, and turns chains of elementwise operators into loops.
 void fuse(Program& program, const PlanOptions& options);
+/// Joins products and convolutions with the loop behind them.
+void follow(Program& program, const PlanOptions& options);
 /// Orders the values: as they were written, what stores into variables last.
 void schedule(Program& program, const PlanOptions& options);
 

@@ -38,7 +38,7 @@ struct Step {
 /// Values that a plan computes from variables alone, such as weights in a layout of the backend's own: kept from one
 /// execution to the next for as long as these stay the same.
 struct Prepared {
-  std::vector<std::uint64_t> sources;  ///< the variables that they were computed from, and their versions
+  std::vector<std::uint64_t> sources;  ///< the variables that they were computed from, their versions, and numbers
   Buffer memory;
 };
 

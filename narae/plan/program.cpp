@@ -163,6 +163,19 @@ std::vector<int> count_uses(const Program& program) {
   return uses;
 }
 
+void LastingValues::extend(const Program& program) {
+  for (auto v = static_cast<int>(lasting_.size()); v < static_cast<int>(program.values.size()); ++v) {
+    const Value& value = program.at(v);
+    if (value.op->kind == OpClass::leaf) {
+      lasting_.push_back(value.argument < 0 || program.arguments[static_cast<std::size_t>(value.argument)].kind !=
+                                                   Argument::Kind::data);
+      continue;
+    }
+    lasting_.push_back(!value.inputs.empty() && std::all_of(value.inputs.begin(), value.inputs.end(),
+                                                            [&](int input) { return is(input); }));
+  }
+}
+
 KernelRequest request_for(const Program& program, int v, RequestStorage& storage) {
   const Value& value = program.at(v);
   storage = {};

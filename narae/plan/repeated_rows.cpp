@@ -39,21 +39,6 @@ class RepeatedRows : Rewriter {
     return append(std::move(value));
   }
 
-  // A value that is written in place of `instead`.
-  int write(const Value& instead, std::string_view op, std::vector<int> inputs, std::vector<std::int64_t> attributes,
-            const Shape& shape) {
-    Value value;
-    value.op = find_op(op);
-    value.signature = {instead.signature.dtype, shape};
-    value.inputs = std::move(inputs);
-    value.attributes = std::move(attributes);
-    value.module = instead.module;
-    value.node = instead.node;
-    return append(std::move(value));
-  }
-
-  [[nodiscard]] static std::vector<std::int64_t> words(const Shape& shape) { return {shape.begin(), shape.end()}; }
-
   // The lookup behind matrix v; none when its table has about as many rows as it.
   [[nodiscard]] Lookup lookup_of(int v) const {
     if (shape(v).rank() != 2) return {};

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -33,6 +35,21 @@ class Rewriter {
     to_.values.push_back(std::move(value));
     return static_cast<int>(to_.values.size()) - 1;
   }
+
+  // A value of `shape` that is written in place of `instead`, with its type and origin.
+  int write(const Value& instead, std::string_view op, std::vector<int> inputs, std::vector<std::int64_t> attributes,
+            const Shape& shape) {
+    Value value;
+    value.op = find_op(op);
+    value.signature = {instead.signature.dtype, shape};
+    value.inputs = std::move(inputs);
+    value.attributes = std::move(attributes);
+    value.module = instead.module;
+    value.node = instead.node;
+    return append(std::move(value));
+  }
+
+  [[nodiscard]] static std::vector<std::int64_t> words(const Shape& shape) { return {shape.begin(), shape.end()}; }
 
   Program to_;  ///< the new program, as far as it is written
 };

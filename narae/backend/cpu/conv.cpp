@@ -1,6 +1,11 @@
 // Which kernel computes a convolution.
 #include "narae/backend/cpu/conv.h"
 
+#include <cstring>
+#include <optional>
+#include <utility>
+#include <vector>
+
 #include "narae/backend/cpu/onednn_conv.h"
 
 namespace narae::cpu {
@@ -47,6 +52,12 @@ struct Convolution {
   bool has_bias;
 };
 
+std::size_t elements_of(const KernelRequest& r) {
+  const Layout layout = r.result_layout(0);
+  if (layout == Layout::row_major) return static_cast<std::size_t>(r.results[0].shape.count());
+  return cpu_backend().layouts().elements(layout);
+}
+
 Convolution convolution_of(const KernelRequest& r) {
   const Shape& a = r.inputs[0].shape;
   const Shape& b = r.inputs[1].shape;
@@ -69,12 +80,55 @@ Kernel make_kernel(const KernelRequest& r) {
   return make(c.geometry, c.pass, r.results[0].dtype, c.has_bias, layouts);
 }
 
+// The loop as a follower; nothing when it does anything else. `from`: its input that is the convolution's result.
+std::optional<ConvFollower> follower_of(const Loop& loop, int from) {
+  const std::size_t inputs = loop.inputs.size();
+  if (loop.results.size() != 1 || inputs > 2 || loop.instructions.size() > 2) return {};
+  ConvFollower follower;
+  int last = from;
+  for (const Loop::Instruction& instruction : loop.instructions) {
+    const std::vector<int>& r = instruction.registers;
+    const auto self = static_cast<int>(inputs) + static_cast<int>(&instruction - loop.instructions.data());
+    const bool adds = instruction.op->name == "add" && last == from && inputs == 2 &&
+                      (r == std::vector{from, 1 - from} || r == std::vector{1 - from, from});
+    const bool rectifies = instruction.op->name == "relu" && r == std::vector{last};
+    if (!adds && !rectifies) return {};
+    if (follower.rectifies) return {};
+    follower.adds = follower.adds || adds;
+    follower.rectifies = rectifies;
+    last = self;
+  }
+  if (loop.results[0] != last || follower.adds != (inputs == 2)) return {};
+  for (const Loop::Input& input : loop.inputs)
+    if (input.dtype != DType::f32 || !(input.strides == contiguous_strides(loop.shape))) return {};
+  return follower;
+}
+
 const DefineKernel conv2d(cpu_backend(), "conv2d", make_kernel);
 const DefineKernel conv2d_bias(cpu_backend(), "conv2d_bias", make_kernel);
 const DefineKernel input_gradient(cpu_backend(), "conv2d_input_gradient", make_kernel);
 const DefineKernel weight_gradient(cpu_backend(), "conv2d_weight_gradient", make_kernel);
 
 }  // namespace
+
+Kernel make_conv_behind(const KernelRequest& r, const Loop& loop, int from) {
+  if (r.op->name != "conv2d" && r.op->name != "conv2d_bias") return {};
+  const std::optional<ConvFollower> follower = follower_of(loop, from);
+  const Convolution c = convolution_of(r);
+  if (!follower || r.results[0].dtype != DType::f32 || is_empty(c.geometry) || !prefers_onednn(c.geometry, c.pass))
+    return {};
+  Kernel kernel = onednn::make_conv(c.geometry, c.pass, c.has_bias,
+                                    {r.input_layout(0), r.result_layout(0), r.input_layout(1)}, *follower);
+  if (!kernel || !follower->adds) return kernel;
+  // What is added lies where the result will be.
+  const auto z = static_cast<int>(r.inputs.size());
+  kernel.in_place = {z};
+  kernel.run = [run = std::move(kernel.run), z, bytes = elements_of(r) * sizeof(float)](const KernelArguments& at) {
+    if (at.inputs[z] != at.results[0]) std::memcpy(at.results[0], at.inputs[z], bytes);
+    run(at);
+  };
+  return kernel;
+}
 
 bool choose_conv_layouts(const KernelRequest& r, LayoutChoice& choice) {
   if (!r.op->name.starts_with("conv2d") || r.results[0].dtype != DType::f32) return false;

@@ -35,6 +35,15 @@ struct ConvLayouts {
   Layout w = Layout::row_major;
 };
 
+/// What becomes of a forward convolution's result before it is stored: y + z, then max(y, 0) (a NaN counts as 0).
+struct ConvFollower {
+  bool adds = false;
+  bool rectifies = false;
+};
+
+/// A convolution whose result goes through a loop of these two, as its input number `from`; see Backend::Loops.
+[[nodiscard]] Kernel make_conv_behind(const KernelRequest& request, const Loop& loop, int from);
+
 /// The layouts that a convolution or one of its gradients wants; false for other operators and where row-major is best.
 [[nodiscard]] bool choose_conv_layouts(const KernelRequest& request, LayoutChoice& choice);
 

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "narae/backend/cpu/conv.h"
 #include "narae/backend/cpu/tile_functions.h"
 #include "narae/core/error.h"
 #include "narae/core/threads.h"
@@ -345,7 +346,7 @@ Kernel make(const Loop& loop) {
 }
 
 [[maybe_unused]] const bool registered = [] {
-  cpu_backend().set_loops({supports, make});
+  cpu_backend().set_loops({supports, make, make_conv_behind});
   return true;
 }();
 

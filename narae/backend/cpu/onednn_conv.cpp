@@ -51,7 +51,7 @@ Spacing spacing_of(const ConvGeometry& g) {
 // this estimate (nanoseconds on two cores with AVX-512, within about a quarter of what was measured for 1 to 128
 // pictures of 4 to 224 pixels and 32 to 512 channels), and where large scratch memory for weights buys enough. oneDNN 3
 // has no Winograd: everything that a kernel of our own would have to take over is in this file.
-bool prefers_winograd(const ConvGeometry& g, ConvPass pass) {
+bool prefers_winograd(const ConvGeometry& g, ConvPass pass, bool lasting_weights) {
   const auto both = [](const std::int64_t* pair, std::int64_t value) { return pair[0] == value && pair[1] == value; };
   const Conv2dAttributes& a = g.words;
   const bool fits = both(g.w, 3) && both(a.stride, 1) && both(a.dilation, 1) && a.groups == 1 && a.padding[0] <= 1 &&
@@ -63,28 +63,45 @@ bool prefers_winograd(const ConvGeometry& g, ConvPass pass) {
   const auto tiles = static_cast<double>(g.batch * rows * columns);
   const double products = tiles * 72 * pairs / 245;
   const double numbers = tiles * 36 * 8 * static_cast<double>(g.channels + g.filters) / 50;
-  const double weights = pairs * (36 * 8 + 36) / 21 * (pass == ConvPass::weight_gradient ? 1.7 : 1);
+  const double weights =
+      lasting_weights ? pairs * 36 * 4 / 21 : pairs * (36 * 8 + 36) / 21 * (pass == ConvPass::weight_gradient ? 1.7 : 1);
   const double direct = g.flops() / 240;
   const double gain = direct / (products + numbers + weights);
   const bool many_weights = pairs * 36 * sizeof(float) > 20e6;
   return gain > (many_weights ? 1.6 : 1.1);
 }
 
+// What a convolution is made for besides its geometry.
+struct How {
+  bool has_bias = false;
+  bool lasting_weights = false;  // they may be transformed once
+  ConvFollower follower = {};
+};
+
 // A convolution with one of the algorithms.
 struct Algorithm {
   const Descriptions& of;
   const Spacing& s;
   algorithm kind;
-  bool has_bias;
+  How how;
 
+  // With weights that last, Winograd's are transformed once: oneDNN calls it inference. Its direct convolutions would
+  // then choose other layouts for pictures.
   [[nodiscard]] dnnl::convolution_forward::primitive_desc forward() const {
     using Forward = dnnl::convolution_forward;
-    constexpr auto training = dnnl::prop_kind::forward_training;
-    const Forward::desc desc = has_bias ? Forward::desc(training, kind, any(of.x), any(of.w), of.bias, any(of.y),
-                                                        s.stride, s.dilation, s.padding, s.padding_after)
-                                        : Forward::desc(training, kind, any(of.x), any(of.w), any(of.y), s.stride,
-                                                        s.dilation, s.padding, s.padding_after);
-    return {desc, attributes(), engine()};
+    const bool inference = how.lasting_weights && kind == algorithm::convolution_winograd;
+    const auto prop = inference ? dnnl::prop_kind::forward_inference : dnnl::prop_kind::forward_training;
+    const Forward::desc desc =
+        how.has_bias ? Forward::desc(prop, kind, any(of.x), any(of.w), of.bias, any(of.y), s.stride, s.dilation, s.padding,
+                                 s.padding_after)
+                 : Forward::desc(prop, kind, any(of.x), any(of.w), any(of.y), s.stride, s.dilation, s.padding,
+                                 s.padding_after);
+    dnnl::primitive_attr attr = attributes();
+    dnnl::post_ops after;
+    if (how.follower.adds) after.append_sum(1);
+    if (how.follower.rectifies) after.append_eltwise(1, algorithm::eltwise_relu, 0, 0);
+    attr.set_post_ops(after);
+    return {desc, attr, engine()};
   }
   [[nodiscard]] dnnl::convolution_backward_data::primitive_desc input_gradient() const {
     return {{kind, any(of.x), any(of.w), any(of.y), s.stride, s.dilation, s.padding, s.padding_after},
@@ -102,17 +119,17 @@ struct Algorithm {
 
 // make(algorithm): Winograd where it is preferred and implemented, else direct.
 template <class Make>
-auto with_best(const ConvGeometry& g, ConvPass pass, bool has_bias, const Make& make) {
+auto with_best(const ConvGeometry& g, ConvPass pass, const How& how, const Make& make) {
   const Descriptions of = plain_arguments(g);
   const Spacing s = spacing_of(g);
-  if (prefers_winograd(g, pass)) {
+  if (prefers_winograd(g, pass, how.lasting_weights)) {
     try {
-      return make(Algorithm{of, s, algorithm::convolution_winograd, has_bias});
+      return make(Algorithm{of, s, algorithm::convolution_winograd, how});
     } catch (const dnnl::error& e) {
       if (e.status != dnnl_unimplemented) throw;
     }
   }
-  return make(Algorithm{of, s, algorithm::convolution_direct, has_bias});
+  return make(Algorithm{of, s, algorithm::convolution_direct, how});
 }
 
 Kernel make(const ConvGeometry& g, ConvPass pass, const Algorithm& with, const ConvLayouts& layouts) {
@@ -126,8 +143,9 @@ Kernel make(const ConvGeometry& g, ConvPass pass, const Algorithm& with, const C
     const int w = sequence.in_layout(sequence.input(1, desc_of(layouts.w, of.w)), desc.weights_desc());
     const int y = sequence.result(0, y_given);
     const int own_y = sequence.or_scratch(y, desc.dst_desc());
+    if (own_y != y && with.how.follower.adds) return {};
     const dnnl::convolution_forward primitive(desc);
-    if (with.has_bias) {
+    if (with.how.has_bias) {
       sequence.run(primitive, desc.scratchpad_desc(),
                    {{DNNL_ARG_SRC, x},
                     {DNNL_ARG_WEIGHTS, w},
@@ -177,16 +195,24 @@ ConvLayouts layouts_of(ConvPass pass, const Algorithm& with) {
 
 }  // namespace
 
-Kernel make_conv(const ConvGeometry& g, ConvPass pass, bool has_bias, const ConvLayouts& layouts) {
+Kernel make_conv(const ConvGeometry& g, ConvPass pass, bool has_bias, const ConvLayouts& layouts,
+                 const ConvFollower& follower) {
   return if_implemented("conv2d", [&] {
-    return with_best(g, pass, has_bias, [&](const Algorithm& with) { return make(g, pass, with, layouts); });
+    const How how{has_bias, layouts.w != Layout::row_major, follower};
+    return with_best(g, pass, how, [&](const Algorithm& with) { return make(g, pass, with, layouts); });
   });
 }
 
 ConvLayouts conv_layouts(const ConvGeometry& g, ConvPass pass, bool has_bias) {
   const ThreadLimit limit(threads_for(g.flops()));
   try {
-    return with_best(g, pass, has_bias, [&](const Algorithm& with) { return layouts_of(pass, with); });
+    ConvLayouts result =
+        with_best(g, pass, {.has_bias = has_bias}, [&](const Algorithm& with) { return layouts_of(pass, with); });
+    if (pass == ConvPass::forward)
+      result.w = with_best(g, pass, {.has_bias = has_bias, .lasting_weights = true},
+                           [&](const Algorithm& with) { return layouts_of(pass, with); })
+                     .w;
+    return result;
   } catch (const dnnl::error& e) {
     if (e.status == dnnl_unimplemented) return {};
     throw Error(std::string("oneDNN: conv2d: ") + e.what());

@@ -1,0 +1,57 @@
+// A product or a convolution hands its result to the loop behind it piece by piece, while the piece is in the cache or
+// in registers, where the backend has a kernel for both: what lies between them is never stored.
+#include <utility>
+#include <vector>
+
+#include "narae/plan/order.h"
+#include "narae/plan/passes.h"
+
+namespace narae::plan {
+namespace {
+
+class Following {
+ public:
+  explicit Following(Program& program) : program_(program), uses_(count_uses(program)) {}
+
+  void run() {
+    for (Value& value : program_.values)
+      if (value.op == &loop_op && value.result_count() == 1) join(value);
+    remove_dead(program_);
+  }
+
+ private:
+  // Turns the loop into its producer followed by it, where the backend has that.
+  void join(Value& value) {
+    for (std::size_t i = 0; i < value.inputs.size(); ++i) {
+      const int v = value.inputs[i];
+      const Value& producer = program_.at(v);
+      if (producer.loop || producer.result_count() != 1 || uses_[static_cast<std::size_t>(v)] != 1) continue;
+      if (producer.op->kind != OpClass::general && producer.op->kind != OpClass::fused) continue;
+      if (!(producer.signature.shape == value.signature.shape) || producer.layout() != value.layout()) continue;
+      Value joined = producer;
+      joined.signature = value.signature;
+      joined.loop = value.loop;
+      joined.late = value.late;
+      for (std::size_t k = 0; k < value.inputs.size(); ++k)
+        if (k != i) joined.inputs.push_back(value.inputs[k]);
+      RequestStorage storage;
+      const KernelRequest request = request_for(program_, v, storage);
+      joined.kernel = cpu_backend().loops().make_behind(request, *value.loop, static_cast<int>(i));
+      if (!joined.kernel) continue;
+      value = std::move(joined);
+      return;
+    }
+  }
+
+  Program& program_;
+  std::vector<int> uses_;
+};
+
+}  // namespace
+
+void follow(Program& program, const PlanOptions& options) {
+  if (!options.fast_kernels || !options.fuse || cpu_backend().loops().make_behind == nullptr) return;
+  Following(program).run();
+}
+
+}  // namespace narae::plan
