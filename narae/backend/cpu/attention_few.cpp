@@ -55,7 +55,8 @@ class FewQueries {
                    std::int64_t row) const {
     attention_functions<T>().scores(at_.in<T>(plan_.in.query) + plan_.query_at(n, i, h), plan_.s.size,
                                     *at_.in<T>(plan_.in.scale), at_.in<T>(plan_.in.key) + plan_.key_at(n, key, h),
-                                    plan_.s.kv_heads * plan_.s.size, count, scores_ + row * plan_.s.keys + key);
+                                    plan_.s.kv_heads * plan_.s.size, count,
+                                    at_.in<T>(plan_.in.value) + plan_.value_at(n, key, h), scores_ + row * plan_.s.keys + key);
   }
 
   // Makes exp(score - highest) of a row, zero where a key is not seen; returns their sum and stores the log-sum-exp.

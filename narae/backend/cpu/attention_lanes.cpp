@@ -165,7 +165,8 @@ T dot(const T* a, const T* b, std::int64_t n) {
 
 // Four keys at a time, so that their sums do not wait for each other.
 template <class T>
-void scores(const T* q, std::int64_t size, T scale, const T* keys, std::int64_t pitch, std::int64_t count, T* s) {
+void scores(const T* q, std::int64_t size, T scale, const T* keys, std::int64_t pitch, std::int64_t count,
+            const T* next, T* s) {
   const hn::ScalableTag<T> d;
   using V = hn::Vec<decltype(d)>;
   const auto several = [&](std::int64_t j, auto rows) NARAE_INLINE {
@@ -174,6 +175,14 @@ void scores(const T* q, std::int64_t size, T scale, const T* keys, std::int64_t 
     for_each_vector(d, q, static_cast<std::size_t>(size), [&](auto v, std::size_t i, std::size_t n) NARAE_INLINE {
       unrolled(Count<rows>(),
                [&](auto r) NARAE_INLINE { sum[r] = hn::MulAdd(v, load(d, keys + (j + r) * pitch + i, n), sum[r]); });
+    });
+    constexpr std::int64_t ahead = 16;  // keys
+    constexpr auto line = static_cast<std::int64_t>(64 / sizeof(T));
+    unrolled(Count<rows>(), [&](auto r) NARAE_INLINE {
+      for (std::int64_t i = 0; i < size; i += line) {
+        __builtin_prefetch(keys + (j + ahead + r) * pitch + i);
+        __builtin_prefetch(next + (j + r) * pitch + i);
+      }
     });
     unrolled(Count<rows>(), [&](auto r) NARAE_INLINE { s[j + r] = scale * hn::GetLane(hn::SumOfLanes(d, sum[r])); });
   };

@@ -1,9 +1,10 @@
-// matmul and linear: tile units or oneDNN in f32, blocks of our own in f64.
+// matmul and linear: for a few rows our own kernel, else tile units or oneDNN in f32, blocks of our own in f64.
 #include <algorithm>
 #include <memory>
 #include <vector>
 
 #include "narae/backend/cpu/amx_matmul.h"
+#include "narae/backend/cpu/few_rows.h"
 #include "narae/backend/cpu/gemm.h"
 #include "narae/backend/cpu/onednn_matmul.h"
 #include "narae/backend/cpu/product.h"
@@ -81,6 +82,8 @@ Kernel make_blocked(const Product& p, bool has_bias) {
 
 Kernel make_product(const Product& p, DType dtype, bool has_bias) {
   if (p.batch * p.m * p.n * p.k == 0) return {};
+  if (dtype == DType::f32)
+    if (Kernel kernel = make_few_rows(p, has_bias)) return kernel;
   if (dtype == DType::f32) return amx::make_product(p, has_bias, onednn::make_product(p, has_bias));
   if (dtype == DType::f64) return make_blocked(p, has_bias);
   return {};

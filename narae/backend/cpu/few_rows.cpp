@@ -1,0 +1,185 @@
+// Products of a few rows with a matrix: y (m, n) = a (m, k) b, m <= 4. Every number of b is read once, in the order in
+// which it lies in memory, several rows side by side. Compiled for every instruction set (Highway).
+#include "narae/backend/cpu/few_rows.h"
+
+#include <algorithm>
+#include <cstddef>
+
+#include "narae/core/threads.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "narae/backend/cpu/few_rows.cpp"
+#include "hwy/foreach_target.h"
+// After foreach_target.h, which compiles this file again for each target.
+#include "hwy/highway.h"
+#include "narae/backend/cpu/vectors-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace narae::cpu::HWY_NAMESPACE {
+
+constexpr hn::ScalableTag<float> d;
+using V = hn::Vec<decltype(d)>;
+
+// y (m, n) += or = a (m, rows) b (rows, n), where a's rows are a_row apart; `rows` is a constant.
+template <int m, int rows>
+void add_rows(const float* a, std::int64_t a_row, const float* b, std::int64_t n, bool first, float* y) {
+  V left[m][rows];
+  unrolled(Count<m>(), [&](auto r) NARAE_INLINE {
+    unrolled(Count<rows>(), [&](auto l) NARAE_INLINE { left[r][l] = hn::Set(d, a[r * a_row + l]); });
+  });
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  const auto piece = [&](std::int64_t j, auto load, auto store) NARAE_INLINE {
+    V sum[m];
+    unrolled(Count<m>(), [&](auto r) NARAE_INLINE { sum[r] = first ? hn::Zero(d) : load(y + r * n + j); });
+    unrolled(Count<rows>(), [&](auto l) NARAE_INLINE {
+      const V right = load(b + l * n + j);
+      unrolled(Count<m>(), [&](auto r) NARAE_INLINE { sum[r] = hn::MulAdd(left[r][l], right, sum[r]); });
+    });
+    unrolled(Count<m>(), [&](auto r) NARAE_INLINE { store(sum[r], y + r * n + j); });
+  };
+  std::int64_t j = 0;
+  for (; j + lanes <= n; j += lanes)
+    piece(
+        j, [](const float* p) NARAE_INLINE { return hn::LoadU(d, p); },
+        [](V v, float* p) NARAE_INLINE { hn::StoreU(v, d, p); });
+  const auto left_over = static_cast<std::size_t>(n - j);
+  if (left_over > 0)
+    piece(
+        j, [=](const float* p) NARAE_INLINE { return load_first(d, p, left_over); },
+        [=](V v, float* p) NARAE_INLINE { store_first(d, v, p, left_over); });
+}
+
+// y (m, n) = a (m, k) b (k, n)
+template <int m>
+void multiply_rows(const float* a, std::int64_t a_row, const float* b, std::int64_t k, std::int64_t n, float* y) {
+  std::int64_t l = 0;
+  for (; l + 4 <= k; l += 4) add_rows<m, 4>(a + l, a_row, b + l * n, n, l == 0, y);
+  for (; l < k; ++l) add_rows<m, 1>(a + l, a_row, b + l * n, n, l == 0, y);
+}
+
+// y (m, n) = a (m, k) b^T for `count` rows of b from row `begin` on, plus the bias.
+template <int m, int rows>
+void dots(const float* a, const float* b, const float* bias, std::int64_t k, std::int64_t n, std::int64_t i, float* y) {
+  V sum[m][rows];
+  unrolled(Count<m>(), [&](auto r) NARAE_INLINE {
+    unrolled(Count<rows>(), [&](auto c) NARAE_INLINE { sum[r][c] = hn::Zero(d); });
+  });
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  const float* right = b + i * k;
+  const auto piece = [&](std::int64_t l, auto load) NARAE_INLINE {
+    V left[m];
+    unrolled(Count<m>(), [&](auto r) NARAE_INLINE { left[r] = load(a + r * k + l); });
+    unrolled(Count<rows>(), [&](auto c) NARAE_INLINE {
+      const V v = load(right + c * k + l);
+      unrolled(Count<m>(), [&](auto r) NARAE_INLINE { sum[r][c] = hn::MulAdd(left[r], v, sum[r][c]); });
+    });
+  };
+  std::int64_t l = 0;
+  for (; l + lanes <= k; l += lanes) piece(l, [](const float* p) NARAE_INLINE { return hn::LoadU(d, p); });
+  const auto left_over = static_cast<std::size_t>(k - l);
+  if (left_over > 0) piece(l, [=](const float* p) NARAE_INLINE { return load_first(d, p, left_over); });
+  unrolled(Count<m>(), [&](auto r) NARAE_INLINE {
+    unrolled(Count<rows>(), [&](auto c) NARAE_INLINE {
+      y[r * n + i + c] = hn::GetLane(hn::SumOfLanes(d, sum[r][c])) + (bias != nullptr ? bias[i + c] : 0.0F);
+    });
+  });
+}
+
+template <int m>
+void multiply_columns(const float* a, const float* b, const float* bias, std::int64_t k, std::int64_t n,
+                      std::int64_t begin, std::int64_t end, float* y) {
+  std::int64_t i = begin;
+  for (; i + 4 <= end; i += 4) dots<m, 4>(a, b, bias, k, n, i, y);
+  for (; i < end; ++i) dots<m, 1>(a, b, bias, k, n, i, y);
+}
+
+template <class F>
+void with_rows(std::int64_t m, const F& f) {
+  if (m == 1) return f(std::integral_constant<int, 1>());
+  if (m == 2) return f(std::integral_constant<int, 2>());
+  if (m == 3) return f(std::integral_constant<int, 3>());
+  f(std::integral_constant<int, 4>());
+}
+
+void rows_of(std::int64_t m, const float* a, std::int64_t a_row, const float* b, std::int64_t k, std::int64_t n,
+             float* y) {
+  with_rows(m, [&](auto rows) { multiply_rows<rows>(a, a_row, b, k, n, y); });
+}
+void columns_of(std::int64_t m, const float* a, const float* b, const float* bias, std::int64_t k, std::int64_t n,
+                std::int64_t begin, std::int64_t end, float* y) {
+  with_rows(m, [&](auto rows) { multiply_columns<rows>(a, b, bias, k, n, begin, end, y); });
+}
+// y += x
+void add(const float* x, std::int64_t n, float* y) {
+  for_each_vector(d, x, static_cast<std::size_t>(n), [&](auto v, std::size_t i, std::size_t count) NARAE_INLINE {
+    store(d, hn::Add(load_first(d, y + i, count), v), y + i, count);
+  });
+}
+
+}  // namespace narae::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace narae::cpu {
+
+HWY_EXPORT(rows_of);
+HWY_EXPORT(columns_of);
+HWY_EXPORT(add);
+
+namespace {
+
+constexpr double bytes_of_a_thread = 96 * 1024;  // of b that are worth another thread
+
+std::int64_t grain_for(std::int64_t numbers) {
+  return 1 + static_cast<std::int64_t>(bytes_of_a_thread / (sizeof(float) * static_cast<double>(numbers)));
+}
+
+// b (k, n): its rows are shared out in parts, the same for any number of threads, and the parts' sums added in order.
+Kernel make_by_parts(const Product& p, bool has_bias) {
+  constexpr std::int64_t most_parts = 32;
+  const std::int64_t rows = std::max<std::int64_t>(64, ((p.k + most_parts - 1) / most_parts + 3) / 4 * 4);
+  const std::int64_t parts = (p.k + rows - 1) / rows;
+  const std::int64_t numbers = p.m * p.n;
+  Kernel kernel{.run = {}, .scratch_bytes = static_cast<std::size_t>((parts - 1) * numbers) * sizeof(float),
+                .flops = p.flops()};
+  kernel.run = [p, has_bias, rows, parts, numbers](const KernelArguments& at) {
+    auto* sums = reinterpret_cast<float*>(at.scratch);
+    auto* y = at.out<float>(0);
+    parallel_for(parts, grain_for(rows * p.n), [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t part = begin; part < end; ++part) {
+        const std::int64_t first = part * rows;
+        HWY_DYNAMIC_DISPATCH(rows_of)
+        (p.m, at.in<float>(0) + first, p.k, at.in<float>(1) + first * p.n, std::min(rows, p.k - first), p.n,
+         part == 0 ? y : sums + (part - 1) * numbers);
+      }
+    });
+    for (std::int64_t part = 1; part < parts; ++part)
+      HWY_DYNAMIC_DISPATCH(add)(sums + (part - 1) * numbers, numbers, y);
+    for (std::int64_t r = 0; has_bias && r < p.m; ++r) HWY_DYNAMIC_DISPATCH(add)(at.in<float>(2), p.n, y + r * p.n);
+  };
+  return kernel;
+}
+
+// b (n, k), transposed: a number of the result is a product of two rows.
+Kernel make_by_columns(const Product& p, bool has_bias) {
+  Kernel kernel{.run = {}, .flops = p.flops()};
+  kernel.run = [p, has_bias](const KernelArguments& at) {
+    constexpr std::int64_t together = 4;
+    parallel_for((p.n + together - 1) / together, grain_for(together * p.k), [&](std::int64_t begin, std::int64_t end) {
+      HWY_DYNAMIC_DISPATCH(columns_of)
+      (p.m, at.in<float>(0), at.in<float>(1), has_bias ? at.in<float>(2) : nullptr, p.k, p.n, begin * together,
+       std::min(end * together, p.n), at.out<float>(0));
+    });
+  };
+  return kernel;
+}
+
+}  // namespace
+
+Kernel make_few_rows(const Product& p, bool has_bias) {
+  if (p.batch != 1 || p.m > 4 || (p.transpose_a && p.m > 1)) return {};
+  return p.transpose_b ? make_by_columns(p, has_bias) : make_by_parts(p, has_bias);
+}
+
+}  // namespace narae::cpu
+#endif
