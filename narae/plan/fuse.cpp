@@ -1,6 +1,7 @@
 // Chains of elementwise operators of one shape become loops: each element is read once, and what lies between the
 // operators stays in registers of one tile. Broadcast inputs are read with stride 0 instead of being written out.
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <map>
 #include <numeric>
@@ -132,6 +133,8 @@ class Fusion {
   void run() {
     mark_late(program_);
     find_groups();
+    list_loops();
+    if (fuse_) hand_on();
     rewrite();
   }
 
@@ -176,6 +179,100 @@ class Fusion {
     }
   }
 
+  // The loops that the groups became: which one each value belongs to (-1: none), and the members of each.
+  void list_loops() {
+    loop_of_.assign(program_.values.size(), -1);
+    members_.resize(program_.values.size());
+    users_.resize(program_.values.size());
+    for (std::size_t v = 0; v < program_.values.size(); ++v) {
+      for (const int input : program_.values[v].inputs) users_[static_cast<std::size_t>(input)].push_back(static_cast<int>(v));
+      if (!in_loop_[v]) continue;
+      loop_of_[v] = groups_.of(static_cast<int>(v));
+      members_[static_cast<std::size_t>(loop_of_[v])].push_back(static_cast<int>(v));
+    }
+  }
+  [[nodiscard]] int loop_of(int v) const { return loop_of_[static_cast<std::size_t>(v)]; }
+  [[nodiscard]] const std::vector<int>& users_of(int v) const { return users_[static_cast<std::size_t>(v)]; }
+
+  // What a loop would store for one later loop alone, such as the mask of a rectifier for its gradient, is computed
+  // there once more where it takes little: from one value that is stored anyway, and that lives on until then or takes
+  // no more memory.
+  void hand_on() {
+    find_results();
+    for (auto v = static_cast<int>(program_.values.size()); v-- > 0;) {
+      if (loop_of(v) < 0 || !is_result_[static_cast<std::size_t>(v)] || is_root_[static_cast<std::size_t>(v)]) continue;
+      const int to = only_reader(v);
+      std::vector<int> chain;
+      if (to < 0 || !find_chain(v, chain)) continue;
+      for (const int moved : chain) {
+        std::erase(members_[static_cast<std::size_t>(loop_of(moved))], moved);
+        loop_of_[static_cast<std::size_t>(moved)] = to;
+        auto& members = members_[static_cast<std::size_t>(to)];
+        members.insert(std::lower_bound(members.begin(), members.end(), moved), moved);
+      }
+      find_results();
+    }
+  }
+
+  // The one loop, of the same type and not the value's own, that reads v; or -1.
+  [[nodiscard]] int only_reader(int v) {
+    int to = -1;
+    for (const int user : users_of(v)) {
+      const int loop = loop_of(user);
+      if (loop < 0 || loop == loop_of(v) || (to >= 0 && loop != to)) return -1;
+      to = loop;
+    }
+    if (to < 0 || members_[static_cast<std::size_t>(to)].size() + 4 > most_instructions) return -1;
+    const Value& reader = program_.at(members_[static_cast<std::size_t>(to)][0]);
+    const Value& value = program_.at(v);
+    const bool fits = reader.signature.shape == value.signature.shape && reader.layout() == value.layout() &&
+                      reader.late == value.late &&
+                      type_[static_cast<std::size_t>(groups_.of(v))] == type_[static_cast<std::size_t>(to)];
+    return fits ? to : -1;
+  }
+
+  // v and what only it needs, in `chain`: cheap operators on one stored value of the same loop and on broadcasts.
+  [[nodiscard]] bool find_chain(int v, std::vector<int>& chain) const {
+    constexpr std::size_t most = 3;
+    chain = {v};
+    int source = -1;
+    for (std::size_t i = 0; i < chain.size(); ++i) {
+      const Value& value = program_.at(chain[i]);
+      if (!is_cheap(*value.op)) return false;
+      for (const int input : value.inputs) {
+        if (program_.at(input).op->name == "broadcast_to" && loop_of(input) < 0) continue;
+        if (loop_of(input) != loop_of(v)) return false;
+        const bool needed_elsewhere = std::any_of(users_of(input).begin(), users_of(input).end(), [&](int user) {
+          return std::find(chain.begin(), chain.end(), user) == chain.end();
+        });
+        const bool stored = is_result_[static_cast<std::size_t>(input)];
+        if (stored && needed_elsewhere && (source < 0 || source == input))
+          source = input;
+        else if (stored || needed_elsewhere || chain.size() == most)
+          return false;
+        else if (std::find(chain.begin(), chain.end(), input) == chain.end())
+          chain.push_back(input);
+      }
+    }
+    return source >= 0 && lives_on(source, v);
+  }
+
+  [[nodiscard]] static bool is_cheap(const Op& op) {
+    constexpr std::array names = {"add", "sub", "mul", "square", "neg", "greater", "less", "greater_equal", "less_equal"};
+    return std::find(names.begin(), names.end(), op.name) != names.end();
+  }
+
+  // Keeping the source for v's reader takes no more memory than keeping v: it is as small, or others read it as late,
+  // give or take a quarter of the way.
+  [[nodiscard]] bool lives_on(int source, int v) const {
+    if (size_of(program_.at(source).signature.dtype) <= size_of(program_.at(v).signature.dtype)) return true;
+    int last = source;
+    for (const int user : users_of(source))
+      if (user != v) last = std::max(last, user);
+    const int reader = *std::min_element(users_of(v).begin(), users_of(v).end());
+    return last >= reader - (reader - source) / 4;
+  }
+
   void rewrite() {
     const int n = static_cast<int>(program_.values.size());
     to_.arguments = program_.arguments;
@@ -184,8 +281,8 @@ class Fusion {
     for (int v = 0; v < n; ++v) {
       if (!in_loop_[static_cast<std::size_t>(v)])
         append(program_.at(v), v, v);
-      else if (groups_.members(groups_.of(v)).back() == v)
-        append_loop(groups_.members(groups_.of(v)));
+      else if (const auto& members = members_[static_cast<std::size_t>(loop_of(v))]; members.back() == v)
+        append_loop(members);
     }
     for (Value& value : to_.values)
       for (int& input : value.inputs)
@@ -203,16 +300,16 @@ class Fusion {
 
   // Members of loops that something outside their loop reads.
   void find_results() {
-    is_result_.resize(program_.values.size());
+    is_root_.assign(program_.values.size(), false);
+    for (const int v : program_.outputs) is_root_[static_cast<std::size_t>(v)] = true;
+    for (const Store& s : program_.stores) is_root_[static_cast<std::size_t>(s.value)] = true;
+    if (program_.guard >= 0) is_root_[static_cast<std::size_t>(program_.guard)] = true;
+    is_result_ = is_root_;
     for (std::size_t v = 0; v < program_.values.size(); ++v) {
       for (const int input : program_.values[v].inputs) {
-        if (!in_loop_[v] || groups_.of(input) != groups_.of(static_cast<int>(v)))
-          is_result_[static_cast<std::size_t>(input)] = true;
+        if (!in_loop_[v] || loop_of(input) != loop_of(static_cast<int>(v))) is_result_[static_cast<std::size_t>(input)] = true;
       }
     }
-    for (const int v : program_.outputs) is_result_[static_cast<std::size_t>(v)] = true;
-    for (const Store& s : program_.stores) is_result_[static_cast<std::size_t>(s.value)] = true;
-    if (program_.guard >= 0) is_result_[static_cast<std::size_t>(program_.guard)] = true;
   }
 
   int append(Value value, int old, std::int64_t priority) {
@@ -233,7 +330,7 @@ class Fusion {
     value.node = program_.at(members.back()).node;
     value.late = program_.at(members[0]).late;
     std::map<int, int> registers;  // member -> instruction, input -> input register (instructions are shifted below)
-    const int group = groups_.of(members[0]);
+    const int loop_number = loop_of(members[0]);
     std::vector<std::pair<int, Shape>> sources;
     const auto input_register = [&](int v) {
       auto [source, strides] = source_of(v, axes);
@@ -248,7 +345,7 @@ class Fusion {
       const Value& member = program_.at(members[m]);
       Loop::Instruction instruction{member.op, member.signature.dtype, {}};
       for (const int input : member.inputs) {
-        const bool inside = in_loop_[static_cast<std::size_t>(input)] && groups_.of(input) == group;
+        const bool inside = loop_of(input) == loop_number;
         instruction.registers.push_back(inside ? -1 - registers[input] : input_register(input));
       }
       registers[members[m]] = static_cast<int>(m);
@@ -321,6 +418,10 @@ class Fusion {
   Groups groups_;
   std::vector<DType> types_;
   std::vector<bool> in_loop_;
+  std::vector<int> loop_of_;                // of each value, see list_loops
+  std::vector<std::vector<int>> members_;   // of each loop, ascending
+  std::vector<std::vector<int>> users_;
+  std::vector<bool> is_root_;               // outputs, stored values, the guard
   std::vector<bool> is_result_;
   std::vector<DType> type_;  // of a group, at its leader
   Program to_;

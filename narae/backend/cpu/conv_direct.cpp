@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "narae/backend/cpu/conv.h"
@@ -283,8 +284,53 @@ class DirectConv {
   std::vector<std::int64_t> taps_, pixels_, tap_numbers_, filter_rows_, planes_, by_filter_taps_, by_filter_pixels_;
 };
 
+// With stride 1 the input gradient is a convolution as well: of dy, which has more zeros around it, with the kernels
+// turned round, filters and channels exchanged.
+std::optional<ConvGeometry> turned_round(const ConvGeometry& g) {
+  const Conv2dAttributes& a = g.words;
+  ConvGeometry t = g;
+  t.channels = g.filters;
+  t.filters = g.channels;
+  for (int i = 0; i < 2; ++i) {
+    t.x[i] = g.y[i];
+    t.y[i] = g.x[i];
+    t.words.padding[i] = a.dilation[i] * (g.w[i] - 1) - a.padding[i];
+    if (a.stride[i] != 1 || t.words.padding[i] < 0) return {};
+  }
+  return t;
+}
+
+// w (filters, group channels, rows, columns) -> (channels, group filters, rows, columns), the last two backwards.
+template <class T>
+void turn_round(const ConvGeometry& g, const T* w, T* turned) {
+  const std::int64_t channels = g.group_channels();
+  const std::int64_t filters = g.group_filters();
+  const std::int64_t area = g.w[0] * g.w[1];
+  for (std::int64_t f = 0; f < g.filters; ++f) {
+    const std::int64_t group = f / filters;
+    for (std::int64_t c = 0; c < channels; ++c, w += area)
+      std::reverse_copy(w, w + area, turned + ((group * channels + c) * filters + f % filters) * area);
+  }
+}
+
+template <class T>
+Kernel make_input_gradient(const ConvGeometry& g, const ConvGeometry& turned) {
+  const auto conv = std::make_shared<const DirectConv<T>>(turned, ConvPass::forward, false);
+  const std::size_t weights = static_cast<std::size_t>(rounded_up(g.filters * g.taps())) * sizeof(T);
+  return {.run =
+              [conv, g, weights](const KernelArguments& at) {
+                turn_round(g, at.in<T>(1), reinterpret_cast<T*>(at.scratch));
+                const std::byte* const inputs[] = {at.inputs[0], at.scratch};
+                conv->run({inputs, at.results, at.scratch + weights});
+              },
+          .scratch_bytes = weights + conv->scratch_bytes(),
+          .flops = g.flops()};
+}
+
 template <class T>
 Kernel make(const ConvGeometry& g, ConvPass pass, bool has_bias) {
+  if (pass == ConvPass::input_gradient)
+    if (const auto turned = turned_round(g)) return make_input_gradient<T>(g, *turned);
   const auto conv = std::make_shared<const DirectConv<T>>(g, pass, has_bias);
   return {.run = [conv](const KernelArguments& at) { conv->run(at); },
           .scratch_bytes = conv->scratch_bytes(),
