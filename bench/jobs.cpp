@@ -49,7 +49,8 @@ class TrainStep {
   double step() {
     const Batch& batch = batches_[steps_++ % batches_.size()];
     const Tensor loss = nn::cross_entropy((*model_)(batch.images), batch.labels);
-    optimizer_->step(grad(loss, model_->parameters()));
+    const optim::StepResult result = optimizer_->step(grad(loss, model_->parameters()));
+    if (!result.applied) throw Error("bench: the step was refused: " + result.first_non_finite + " is not finite");
     return loss.item();
   }
 
@@ -81,13 +82,13 @@ std::unique_ptr<TrainStep> stored_step(const std::shared_ptr<nn::Module>& model,
 
 /// A network with made-up weights and one batch of made-up pictures.
 std::unique_ptr<TrainStep> made_up_step(const std::shared_ptr<nn::Module>& model, std::int64_t size, std::int64_t side,
-                                        std::int64_t classes) {
+                                        std::int64_t classes, double lr = 0.05) {
   make_up_weights(*model);
   Array labels = Array::empty(DType::i64, {size});
   std::int64_t next = 0;
   for (std::int64_t& label : labels.mutable_values<std::int64_t>()) label = next++ % classes;
   std::vector<Batch> batches = {{made_up({size, 3, side, side}, 1000, 1), labels}};
-  return std::make_unique<TrainStep>(model, std::move(batches), optim::SGDOptions{.lr = 0.05, .momentum = 0.9});
+  return std::make_unique<TrainStep>(model, std::move(batches), optim::SGDOptions{.lr = lr, .momentum = 0.9});
 }
 
 /// Embedding, LSTM and a linear layer: tokens (time, batch) -> logits (time * batch, vocabulary).
@@ -159,10 +160,13 @@ std::shared_ptr<nn::Module> small_resnet(std::vector<std::int64_t> blocks, std::
       3, 10, models::ResNetOptions{.blocks = std::move(blocks), .width = width, .stem = models::Stem::cifar});
 }
 
+// With made-up weights larger steps end in numbers that are not finite.
+constexpr double photograph_lr = 1e-3;
+
 std::unique_ptr<TrainStep> photograph_step(const std::string& name, Options options, std::int64_t size) {
   return made_up_step(
       models::make_model({.name = name, .options = std::move(options), .input = {3, 224, 224}, .num_classes = 1000}),
-      size, 224, 1000);
+      size, 224, 1000, photograph_lr);
 }
 
 // step(k) does the work k times; make() prepares it and gives the number that both sides must agree on.

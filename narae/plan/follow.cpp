@@ -15,7 +15,7 @@ class Following {
 
   void run() {
     for (Value& value : program_.values)
-      if (value.op == &loop_op && value.result_count() == 1) join(value);
+      if (value.op == &loop_op) join(value);
     remove_dead(program_);
   }
 
@@ -30,6 +30,8 @@ class Following {
       if (!(producer.signature.shape == value.signature.shape) || producer.layout() != value.layout()) continue;
       Value joined = producer;
       joined.signature = value.signature;
+      joined.results = value.results;
+      joined.layouts = value.layouts;
       joined.loop = value.loop;
       joined.late = value.late;
       for (std::size_t k = 0; k < value.inputs.size(); ++k)

@@ -10,6 +10,7 @@ std::span<const Pass> passes() {
       Pass{"expand", expand},
       Pass{"simplify", simplify},
       Pass{"fold", fold},
+      Pass{"gram", gram},
       Pass{"layout", layout},
       Pass{"fuse", fuse},
       Pass{"follow", follow},

@@ -24,6 +24,8 @@ void expand(Program& program, const PlanOptions& options);
 void simplify(Program& program, const PlanOptions& options);
 /// Factors and shifts of a convolution's channels go into its weights and bias, in plans that change no variable.
 void fold(Program& program, const PlanOptions& options);
+/// Norms of weights' gradients without the gradients, where batches are small.
+void gram(Program& program, const PlanOptions& options);
 /// Lets convolutions and what lies between them keep the backend's own layouts, with reorders where layouts meet.
 void layout(Program& program, const PlanOptions& options);
 /// Marks what may wait for the guard, and turns chains of elementwise operators into loops.

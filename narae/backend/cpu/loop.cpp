@@ -1,4 +1,6 @@
 // Runs fused elementwise loops: a tile of 512 numbers goes through all operators before the next one is read.
+#include "narae/backend/cpu/loop.h"
+
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -6,7 +8,6 @@
 #include <utility>
 #include <vector>
 
-#include "narae/backend/cpu/conv.h"
 #include "narae/backend/cpu/tile_functions.h"
 #include "narae/core/error.h"
 #include "narae/core/threads.h"
@@ -250,8 +251,15 @@ bool is_whole(const Gathered& g) {
 }
 
 template <class T>
-Kernel compile(const Loop& loop) {
-  Kernel kernel;
+struct Built {
+  std::shared_ptr<const Compiled<T>> loop;
+  std::vector<int> in_place;
+  int cost = 0;  // of an element
+};
+
+template <class T>
+Built<T> compile(const Loop& loop) {
+  Built<T> built;
   auto c = std::make_shared<Compiled<T>>();
   c->count = loop.shape.count();
   c->inputs = static_cast<int>(loop.inputs.size());
@@ -268,7 +276,7 @@ Kernel compile(const Loop& loop) {
   };
   for (int i = 0; i < c->inputs; ++i) {
     Gathered g = gathered_input(loop, i);
-    if (is_whole(g)) kernel.in_place.push_back(i);
+    if (is_whole(g)) built.in_place.push_back(i);
     if (g.dtype == dtype_of<T> && is_whole(g) && (c->count == 1 || !g.constant)) {
       place[static_cast<std::size_t>(i)] = i;
       continue;
@@ -290,14 +298,13 @@ Kernel compile(const Loop& loop) {
     }
   }
   for (const int r : loop.results) last_use[static_cast<std::size_t>(r)] = n;
-  int cost = 0;
   for (int i = 0; i < n; ++i) {
     const Loop::Instruction& from = loop.instructions[static_cast<std::size_t>(i)];
     const int self = c->inputs + i;
     const bool to_mask = from.op->name == "cast" && from.dtype == DType::boolean;
     const TileEntry& entry = *find_entry(to_mask ? std::string_view("cast to bool") : from.op->name);
     Instruction instruction{sizeof(T) == 4 ? entry.f32 : entry.f64, {-1, -1, -1}, -1};
-    cost += entry.cost;
+    built.cost += entry.cost;
     for (std::size_t k = 0; k < from.registers.size(); ++k) {
       instruction.operands[k] = place[static_cast<std::size_t>(from.registers[k])];
     }
@@ -323,6 +330,16 @@ Kernel compile(const Loop& loop) {
     c->instructions.push_back(instruction);
   }
   // Results that are copied keep their buffers to the end, so they must not have been handed on: last_use says n.
+  built.loop = std::move(c);
+  return built;
+}
+
+template <class T>
+Kernel make_kernel(const Loop& loop) {
+  Built<T> built = compile<T>(loop);
+  Kernel kernel{.run = {}, .in_place = std::move(built.in_place)};
+  const int cost = built.cost;
+  const auto c = built.loop;
   const std::int64_t tiles = (c->count + static_cast<std::int64_t>(tile) - 1) / static_cast<std::int64_t>(tile);
   const std::int64_t grain = std::clamp<std::int64_t>(128 / std::max(cost, 1), 4, 128);
   kernel.flops = static_cast<double>(cost) * static_cast<double>(c->count);
@@ -338,17 +355,35 @@ Kernel compile(const Loop& loop) {
   return kernel;
 }
 
+template <class T>
+LoopPieces pieces_of(const Loop& loop) {
+  Built<T> built = compile<T>(loop);
+  return {.run = [c = built.loop](const KernelArguments& at, std::int64_t begin, std::int64_t end,
+                                  std::int64_t area) { c->run(at, begin, end, area); },
+          .area_bytes = built.loop->area() * sizeof(T),
+          .in_place = std::move(built.in_place),
+          .flops = static_cast<double>(built.cost) * static_cast<double>(built.loop->count)};
+}
+
 Kernel make(const Loop& loop) {
-  bool wide = false;
-  for (const Loop::Input& input : loop.inputs) wide = wide || input.dtype == DType::f64;
-  for (const Loop::Instruction& i : loop.instructions) wide = wide || i.dtype == DType::f64;
-  return wide ? compile<double>(loop) : compile<float>(loop);
+  return is_wide(loop) ? make_kernel<double>(loop) : make_kernel<float>(loop);
 }
 
 [[maybe_unused]] const bool registered = [] {
-  cpu_backend().set_loops({supports, make, make_conv_behind});
+  cpu_backend().set_loops({supports, make, make_behind});
   return true;
 }();
 
 }  // namespace
+
+bool is_wide(const Loop& loop) {
+  const auto wide = [](const auto& part) { return part.dtype == DType::f64; };
+  return std::any_of(loop.inputs.begin(), loop.inputs.end(), wide) ||
+         std::any_of(loop.instructions.begin(), loop.instructions.end(), wide);
+}
+
+LoopPieces make_pieces(const Loop& loop) {
+  return is_wide(loop) ? pieces_of<double>(loop) : pieces_of<float>(loop);
+}
+
 }  // namespace narae::cpu

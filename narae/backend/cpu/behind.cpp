@@ -1,0 +1,126 @@
+// Products of few terms, a^T b with k rows each, whose result goes through a loop: the gradient of a layer's weights
+// from a small batch, which the optimiser's update reads once and which is larger than all else. Blocks of it stay in
+// the first cache and are never stored.
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <vector>
+
+#include "narae/backend/cpu/conv.h"
+#include "narae/backend/cpu/gemm.h"
+#include "narae/backend/cpu/loop.h"
+#include "narae/core/threads.h"
+#include "narae/graph/attributes.h"
+
+namespace narae::cpu {
+namespace {
+
+constexpr std::int64_t most_terms = 32;  // beyond, products are bound by arithmetic, which others do better
+constexpr std::int64_t block_rows = 6;
+constexpr std::int64_t block_columns = 1024;
+constexpr std::int64_t block_numbers = block_rows * block_columns;
+
+class ProductBehind {
+ public:
+  ProductBehind(const Shape& a, const Shape& b, const Loop& loop, int from)
+      : k_(a[0]),
+        m_(a[1]),
+        n_(b[1]),
+        from_(static_cast<std::size_t>(from)),
+        inputs_(loop.inputs.size()),
+        loop_(make_pieces(loop)),
+        a_rows_(offsets(m_, 1)),
+        a_columns_(offsets(k_, m_)),
+        b_rows_(offsets(k_, n_)),
+        threads_(range_count(row_blocks(), grain())) {}
+
+  [[nodiscard]] std::size_t scratch_bytes() const {
+    return static_cast<std::size_t>(threads_) * (block_numbers * sizeof(float) + loop_.area_bytes);
+  }
+  [[nodiscard]] double flops() const {
+    return 2.0 * static_cast<double>(k_ * m_) * static_cast<double>(n_) + loop_.flops;
+  }
+  // The loop's other inputs follow a and b.
+  [[nodiscard]] std::vector<int> in_place() const {
+    std::vector<int> result;
+    for (const int i : loop_.in_place)
+      if (static_cast<std::size_t>(i) != from_) result.push_back(2 + i - (static_cast<std::size_t>(i) > from_ ? 1 : 0));
+    return result;
+  }
+
+  void run(const KernelArguments& at) const {
+    parallel_for(
+        row_blocks(), grain(),
+        [&](std::int64_t begin, std::int64_t end, std::int64_t area) {
+          auto* block = reinterpret_cast<float*>(at.scratch) + area * block_numbers;
+          for (std::int64_t r = begin; r < end; ++r)
+            for (std::int64_t j = 0; j < n_; j += block_columns) run_block(at, r * block_rows, j, block, area);
+        },
+        threads_);
+  }
+
+  static constexpr std::size_t most_inputs = 16;
+
+ private:
+  [[nodiscard]] std::int64_t row_blocks() const { return (m_ + block_rows - 1) / block_rows; }
+  // Rows that are worth a thread: about 100,000 numbers.
+  [[nodiscard]] std::int64_t grain() const { return 1 + 100'000 / (block_rows * n_); }
+
+  void run_block(const KernelArguments& at, std::int64_t i, std::int64_t j, float* block, std::int64_t area) const {
+    const std::int64_t rows = std::min(block_rows, m_ - i);
+    const std::int64_t columns = std::min(block_columns, n_ - j);
+    gemm(Gemm<float>{.m = rows,
+                     .n = columns,
+                     .k = k_,
+                     .a = at.in<float>(0),
+                     .a_rows = a_rows_.data() + i,
+                     .a_columns = a_columns_.data(),
+                     .b = at.in<float>(1) + j,
+                     .b_rows = b_rows_.data(),
+                     .c = block,
+                     .c_row = block_columns});
+    std::array<const std::byte*, most_inputs> inputs;
+    for (std::size_t s = 0, next = 2; s < inputs_; ++s) inputs[s] = s == from_ ? nullptr : at.inputs[next++];
+    std::byte* const areas =
+        at.scratch + static_cast<std::size_t>(threads_) * (block_numbers * sizeof(float));
+    for (std::int64_t r = 0; r < rows; ++r) {
+      const std::int64_t first = (i + r) * n_ + j;
+      // Where element 0 of the whole result would be, were it stored: the loop adds `first`.
+      const auto row = reinterpret_cast<std::uintptr_t>(block + r * block_columns);
+      inputs[from_] = reinterpret_cast<const std::byte*>(row - static_cast<std::uintptr_t>(first) * sizeof(float));
+      loop_.run({inputs.data(), at.results, areas}, first, first + columns, area);
+    }
+  }
+
+  std::int64_t k_, m_, n_;
+  std::size_t from_, inputs_;
+  LoopPieces loop_;
+  std::vector<std::int64_t> a_rows_, a_columns_, b_rows_;
+  std::int64_t threads_;
+};
+
+Kernel make_product_behind(const KernelRequest& r, const Loop& loop, int from) {
+  if (r.op->name != "matmul" || r.results[0].dtype != DType::f32 || r.results[0].shape.rank() != 2) return {};
+  const auto words = attributes_as<MatmulAttributes>(r.attributes);
+  if (words.transpose_a == 0 || words.transpose_b != 0) return {};
+  const Shape& a = r.inputs[0].shape;
+  const Shape& b = r.inputs[1].shape;
+  const Loop::Input& input = loop.inputs[static_cast<std::size_t>(from)];
+  const bool fits = a[0] > 0 && a[0] <= most_terms && b[1] >= 256 && loop.inputs.size() <= ProductBehind::most_inputs &&
+                    input.strides == contiguous_strides(loop.shape);
+  if (!fits || is_wide(loop)) return {};
+  const auto product = std::make_shared<const ProductBehind>(a, b, loop, from);
+  return {.run = [product](const KernelArguments& at) { product->run(at); },
+          .scratch_bytes = product->scratch_bytes(),
+          .flops = product->flops(),
+          .in_place = product->in_place()};
+}
+
+}  // namespace
+
+Kernel make_behind(const KernelRequest& request, const Loop& loop, int from) {
+  if (Kernel kernel = make_conv_behind(request, loop, from)) return kernel;
+  return make_product_behind(request, loop, from);
+}
+
+}  // namespace narae::cpu
