@@ -14,6 +14,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <thread>
 #include <utility>
 
 #include "bench/peer.h"
@@ -36,6 +37,12 @@ struct Mode {
   std::unique_ptr<Peer> peer;
   std::vector<double> times;
 };
+
+// A side's turn begins when the threads of the side before have stopped waiting for more work: they spin meanwhile.
+double take_turn(Peer& peer, int steps) {
+  std::this_thread::sleep_for(std::chrono::milliseconds(60));
+  return peer.run(steps);
+}
 
 std::vector<std::string> our_command(const std::string& job, const Sides& sides) {
   return {sides.self, "--peer", job, "--threads", std::to_string(sides.threads)};
@@ -183,9 +190,9 @@ Row compare_steps(const Job& job, const Sides& sides) {
   const int steps = job.timed ? std::max(1, static_cast<int>(0.2 / us.run(1))) : 1;
   std::vector<double> ours;
   for (int round = 0; round < (job.timed ? sides.rounds : 1); ++round) {
-    ours.push_back(us.run(steps));
+    ours.push_back(take_turn(us, steps));
     for (std::vector<Mode>* all : {&modes, &rivals})
-      for (Mode& mode : *all) mode.times.push_back(mode.peer->run(std::max(1, steps / 2)));
+      for (Mode& mode : *all) mode.times.push_back(take_turn(*mode.peer, std::max(1, steps / 2)));
   }
   for (const Mode& rival : rivals) {
     const Ratio ratio = ratio_of(rival.times, ours);
@@ -208,12 +215,12 @@ Row compare_with_busy_core(const Sides& sides) {
   if (peer->started()) modes.push_back({"eager", std::move(peer), {}});
   std::vector<double> alone;
   std::vector<double> beside;
-  for (int r = 0; r < sides.rounds; ++r) alone.push_back(us.run(steps));
+  for (int r = 0; r < sides.rounds; ++r) alone.push_back(take_turn(us, steps));
   {
     const BusyCore neighbour;
     for (int r = 0; r < sides.rounds; ++r) {
-      beside.push_back(us.run(steps));
-      for (Mode& mode : modes) mode.times.push_back(mode.peer->run(steps / 4));
+      beside.push_back(take_turn(us, steps));
+      for (Mode& mode : modes) mode.times.push_back(take_turn(*mode.peer, steps / 4));
     }
   }
   fill(row, beside, modes);

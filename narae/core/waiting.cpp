@@ -23,9 +23,7 @@
 namespace narae::detail {
 namespace {
 
-constexpr double window = 0.1;      // seconds
-constexpr double crowded = 120;     // switches a second from which on they sleep
-constexpr double alone = 60;        // and below which they spin again
+constexpr double window = 0.1;  // seconds
 
 std::int64_t involuntary_switches() {
   rusage usage{};
@@ -80,17 +78,19 @@ class Waiting {
     since_ = now;
     switches_ = switches;
     next_.store(now + static_cast<std::int64_t>(window * 1e9), std::memory_order_relaxed);
-    if (rate > crowded && team_ == nullptr)
-      team_ = std::make_unique<ParkedTeam>();
-    else if (rate < alone)
-      team_.reset();
+    set(should_sleep(team_ != nullptr, rate));
   }
-  [[nodiscard]] bool sleeps() {
+  void sleep(bool wanted) {
     const std::lock_guard lock(mutex_);
-    return team_ != nullptr;
+    set(wanted);
   }
 
  private:
+  void set(bool sleeps) {
+    if (sleeps && team_ == nullptr) team_ = std::make_unique<ParkedTeam>();
+    if (!sleeps) team_.reset();
+  }
+
   std::atomic<std::int64_t> next_ = 0;
   std::mutex mutex_;
   std::int64_t since_ = 0;
@@ -109,8 +109,12 @@ void adapt_waiting() {
   if (thread_count() > 1) waiting().adapt();
 }
 
-bool waiting_sleeps() {
-  return waiting().sleeps();
+bool should_sleep(bool sleeps, double switches) {
+  return switches > (sleeps ? 60 : 120);
+}
+
+void let_waiting_sleep(bool sleep) {
+  waiting().sleep(sleep);
 }
 
 }  // namespace narae::detail

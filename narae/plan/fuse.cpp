@@ -262,15 +262,16 @@ class Fusion {
     return std::find(names.begin(), names.end(), op.name) != names.end();
   }
 
-  // Keeping the source for v's reader takes no more memory than keeping v: it is as small, or others read it as late,
-  // give or take a quarter of the way.
+  // Keeping the source for v's reader takes no more memory than keeping v: it is as small, or it is handed out, or
+  // others read it as late, give or take half of the way.
   [[nodiscard]] bool lives_on(int source, int v) const {
-    if (size_of(program_.at(source).signature.dtype) <= size_of(program_.at(v).signature.dtype)) return true;
+    const bool small = size_of(program_.at(source).signature.dtype) <= size_of(program_.at(v).signature.dtype);
+    if (small || is_root_[static_cast<std::size_t>(source)]) return true;
     int last = source;
     for (const int user : users_of(source))
       if (user != v) last = std::max(last, user);
     const int reader = *std::min_element(users_of(v).begin(), users_of(v).end());
-    return last >= reader - (reader - source) / 4;
+    return last >= reader - (reader - source) / 2;
   }
 
   void rewrite() {

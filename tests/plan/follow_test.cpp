@@ -1,0 +1,236 @@
+// Products and convolutions with what follows them in one step, and what plans fold, hand on and leave out for it.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "narae/core/random.h"
+#include "narae/graph/eval.h"
+#include "narae/graph/grad.h"
+#include "narae/nn/nn.h"
+#include "narae/ops/ops.h"
+#include "narae/optim/optim.h"
+#include "narae/plan/plan.h"
+
+namespace narae::plan {
+namespace {
+
+Tensor random(const Shape& shape, std::uint64_t stream, DType dtype = DType::f32) {
+  RandomStream numbers(13, stream);
+  Array a = Array::empty(DType::f32, shape);
+  for (float& x : a.mutable_values<float>()) x = numbers.normal();
+  return cast(a, dtype).eval();
+}
+
+class WithOptions {
+ public:
+  explicit WithOptions(const PlanOptions& options) : before_(plan_options()) { set_plan_options(options); }
+  ~WithOptions() { set_plan_options(before_); }
+  WithOptions(const WithOptions&) = delete;
+  WithOptions& operator=(const WithOptions&) = delete;
+
+ private:
+  PlanOptions before_;
+};
+
+constexpr PlanOptions plainly{.fuse = false, .layouts = false, .fast_kernels = false};
+
+std::int64_t steps_with(const std::string& part) {
+  const std::vector<std::string> names = last_plan().names;
+  return std::count_if(names.begin(), names.end(), [&](const std::string& name) { return name.find(part) != std::string::npos; });
+}
+
+void expect_near(const std::vector<float>& a, const std::vector<float>& b, double tolerance) {
+  ASSERT_EQ(a.size(), b.size());
+  double most = 0;
+  for (const float x : b) most = std::max<double>(most, std::abs(x));
+  for (std::size_t i = 0; i < a.size(); ++i) ASSERT_NEAR(a[i], b[i], tolerance * most) << i;
+}
+
+// relu(norm(conv(x)) + x), then its negative half, as a finished network computes them.
+struct Block {
+  Block(std::int64_t channels, std::int64_t side, bool bias, std::int64_t groups = 1)
+      : conv(channels, channels, 3, {.padding = 1, .groups = groups, .bias = bias}),
+        norm(channels),
+        x(random({2, channels, side, side}, 5)) {
+    conv.weight().assign(random(conv.weight().shape(), 6));
+    norm.load_state_dict(std::map<std::string, Array>{{"weight", random({channels}, 7).array()},
+                          {"bias", random({channels}, 8).array()},
+                          {"running_mean", random({channels}, 9).array()},
+                          {"running_var", (square(random({channels}, 10)) + 0.5).array()},
+                          {"num_batches_tracked", scalar_integer(1).array()}});
+    norm.eval();
+  }
+  [[nodiscard]] Tensor normal(const Tensor& z) const { return norm(conv(z)); }
+  [[nodiscard]] std::vector<float> rectified() const {
+    const NoGrad no_gradients;
+    Tensor y = normal(x);
+    y = relu(y);
+    return y.to_vector<float>();
+  }
+  [[nodiscard]] std::vector<float> added() const {
+    const NoGrad no_gradients;
+    Tensor y = normal(x);
+    y = y + x;
+    y = relu(y);
+    return y.to_vector<float>();
+  }
+  // The shortcut is a value of the plan's own that is read again behind the sum.
+  [[nodiscard]] std::vector<float> twice() const {
+    const NoGrad no_gradients;
+    Tensor first = normal(x);
+    first = relu(first);
+    Tensor second = normal(first);
+    second = second + first;
+    second = relu(second);
+    second = normal(second);
+    second = second + first;
+    first = {};
+    second = relu(second);
+    return second.to_vector<float>();
+  }
+
+  nn::Conv2d conv;
+  nn::BatchNorm2d norm;
+  Tensor x;
+};
+
+TEST(Follow, ConvolutionsTakeOverNormSumAndRectifier) {
+  for (const std::int64_t side : {7, 28}) {
+    for (const bool bias : {false, true}) {
+      const Block block(32, side, bias);
+      const std::vector<float> rectified = block.rectified();
+      EXPECT_EQ(steps_with("conv2d_bias+loop[relu]"), 1) << last_plan().text;
+      const std::vector<float> added = block.added();
+      EXPECT_EQ(steps_with("conv2d_bias+loop[add relu]"), 1) << last_plan().text;
+      const std::vector<float> twice = block.twice();
+      EXPECT_EQ(steps_with("conv2d_bias+loop"), 3) << last_plan().text;
+      EXPECT_EQ(block.twice(), twice) << "the sum must not change what it reads";
+      const WithOptions options(plainly);
+      expect_near(rectified, block.rectified(), 2e-5);
+      expect_near(added, block.added(), 2e-5);
+      expect_near(twice, block.twice(), 5e-5);
+    }
+  }
+}
+
+TEST(Follow, GroupsAndFewChannelsFoldAsWell) {
+  for (const Block& block : {Block(32, 9, true, 4), Block(3, 9, false)}) {
+    const std::vector<float> added = block.added();
+    EXPECT_EQ(steps_with("conv2d_bias"), 1) << last_plan().text;
+    const WithOptions options(plainly);
+    expect_near(added, block.added(), 2e-5);
+  }
+}
+
+TEST(Follow, FoldedWeightsFollowTheirVariables) {
+  Block block(32, 9, true);
+  static_cast<void>(block.added());
+  block.norm.load_state_dict(std::map<std::string, Array>{{"weight", random({32}, 20).array()},
+                              {"bias", random({32}, 21).array()},
+                              {"running_mean", random({32}, 22).array()},
+                              {"running_var", (square(random({32}, 23)) + 0.5).array()},
+                              {"num_batches_tracked", scalar_integer(2).array()}});
+  const std::vector<float> after = block.added();
+  const WithOptions options(plainly);
+  expect_near(after, block.added(), 2e-5);
+}
+
+// A convolution that somebody else reads keeps its result; channels scaled by what is no variable stay scaled.
+TEST(Follow, WhatIsReadElsewhereIsNotFolded) {
+  const NoGrad no_gradients;
+  const Block block(32, 9, true);
+  const Tensor scale = random({1, 32, 1, 1}, 30);
+  const auto compute = [&] {
+    Tensor y = block.conv(block.x);
+    Tensor z = block.norm(y);
+    y = y * 2.0;
+    z = z + y;
+    y = {};
+    z = z * scale;
+    return z.to_vector<float>();
+  };
+  const std::vector<float> result = compute();
+  const WithOptions options(plainly);
+  expect_near(result, compute(), 2e-5);
+}
+
+// A layer of 256 x 512 weights and a batch of `size`.
+struct Layer {
+  explicit Layer(std::int64_t size, const optim::SGDOptions& options)
+      : w(variable(random({256, 512}, 1))), x(random({size, 512}, 2)), sgd({w}, options) {}
+  optim::StepResult step(double scale = 1) {
+    const Tensor loss = mean(square(matmul(x * scale, w, {.transpose_b = true})));
+    return sgd.step(grad(loss, {w}));
+  }
+  Tensor w, x;
+  optim::SGD sgd;
+};
+
+TEST(Follow, AGradientOfASmallBatchGoesIntoItsUpdate) {
+  for (const optim::SGDOptions& options :
+       {optim::SGDOptions{.lr = 0.1}, optim::SGDOptions{.lr = 0.1, .momentum = 0.9, .weight_decay = 0.01},
+        optim::SGDOptions{.lr = 0.1, .momentum = 0.9, .clip_norm = 0.5}}) {
+    Layer joined(6, options);
+    Layer plain(6, options);
+    for (int k = 0; k < 3; ++k) {
+      const double norm = joined.step().gradient_norm();
+      EXPECT_EQ(steps_with("matmul+loop["), 1) << last_plan().text;
+      const WithOptions apart(plainly);
+      EXPECT_NEAR(plain.step().gradient_norm(), norm, 1e-4 * norm);
+    }
+    expect_near(joined.w.to_vector<float>(), plain.w.to_vector<float>(), 1e-5);
+  }
+}
+
+TEST(Follow, ItIsNoLargerThanWithoutTheGradient) {
+  Layer small(6, {.lr = 0.1, .momentum = 0.9});
+  for (int k = 0; k < 2; ++k) static_cast<void>(small.step());
+  EXPECT_LT(last_plan().arena_bytes, 256 * 512 * 4) << "the gradient is not stored";
+  Layer large(64, {.lr = 0.1, .momentum = 0.9});
+  for (int k = 0; k < 2; ++k) static_cast<void>(large.step());
+  EXPECT_EQ(steps_with("matmul+loop["), 0) << "products of many terms are others' work";
+}
+
+TEST(Follow, ARefusedStepChangesNothing) {
+  Layer layer(6, {.lr = 0.1, .momentum = 0.9});
+  EXPECT_TRUE(layer.step().applied);
+  const std::vector<float> before = layer.w.to_vector<float>();
+  const optim::StepResult refused = layer.step(std::numeric_limits<double>::infinity());
+  EXPECT_FALSE(refused.applied);
+  EXPECT_NE(refused.first_non_finite, "");
+  EXPECT_EQ(layer.w.to_vector<float>(), before);
+  EXPECT_TRUE(layer.step().applied);
+}
+
+// The slope of tanh, 1 - y^2, and a rectifier's mask are computed where they are read; the same bits come out.
+TEST(Follow, CheapValuesAreHandedToTheirReader) {
+  const Tensor w = variable(random({8, 4, 3, 3}, 1));
+  const Tensor x = variable(random({4, 4, 12, 12}, 2));
+  const auto compute = [&](Tensor (*activation)(const Tensor&)) {
+    Tensor y = activation(x);
+    const Tensor loss = sum(square(conv2d(y, w, {}, {.padding = 1}))) + sum(square(avg_pool2d(y, 2)));
+    const Gradients g = grad(loss, {x, w});
+    y = {};
+    eval(g.values);
+    std::vector<float> all = g[0].to_vector<float>();
+    const std::vector<float> rest = g[1].to_vector<float>();
+    all.insert(all.end(), rest.begin(), rest.end());
+    return all;
+  };
+  set_plan_options(plan_options());
+  const std::vector<float> slopes = compute(tanh);
+  EXPECT_EQ(steps_with("loop[tanh]"), 1) << last_plan().text;
+  const std::vector<float> masks = compute(relu);
+  EXPECT_EQ(steps_with("loop[relu]"), 1) << last_plan().text;
+  const WithOptions apart({.fuse = false});
+  EXPECT_EQ(compute(tanh), slopes);
+  EXPECT_EQ(compute(relu), masks);
+}
+
+}  // namespace
+}  // namespace narae::plan
