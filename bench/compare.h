@@ -28,7 +28,7 @@ struct Row {
   double flops = 0;                       ///< of a step; 0: not counted
   double our_bytes = 0, their_bytes = 0;  ///< peak of the process; 0: not measured
   bool timed = true;
-  bool counts = true;      ///< in the geometric mean
+  bool counts = true;      ///< in the chart and in the verdict
   std::string notes = {};  ///< what was measured besides, a sentence
 };
 
@@ -37,7 +37,7 @@ struct Row {
 [[nodiscard]] Row compare_steps(const Job& job, const Sides& sides);
 
 /// The MLP's step while another process keeps one core busy. The notes tell how much longer than alone it takes.
-[[nodiscard]] Row compare_with_busy_core(const Sides& sides);
+[[nodiscard]] Row compare_with_busy_core(const Job& mlp, const Sides& sides);
 
 /// From the start of a process to the end of the MLP's first training step.
 [[nodiscard]] Row compare_cold_start(const Sides& sides);

@@ -65,7 +65,8 @@ void compare(const Options& options, const std::vector<Job>& jobs, const Wanted&
       comparisons.emplace_back([&sides, &job] { return compare_steps(job, sides); });
   const char* data = std::getenv("NARAE_DATA");
   const std::string mnist = std::string(data != nullptr ? data : "") + "/mnist";
-  if (wanted("busy")) comparisons.emplace_back([&] { return compare_with_busy_core(sides); });
+  const auto mlp = std::find_if(jobs.begin(), jobs.end(), [](const Job& job) { return job.name == "mlp"; });
+  if (wanted("busy")) comparisons.emplace_back([&sides, mlp] { return compare_with_busy_core(*mlp, sides); });
   if (wanted("whole")) {
     if (std::filesystem::is_directory(mnist))
       comparisons.emplace_back([&] { return compare_whole_job(sides, mnist); });

@@ -65,7 +65,7 @@ std::string markdown(std::span<const Row> rows, const Machine& machine, int thre
 std::string bars(std::span<const Row> rows) {
   std::vector<Row> drawn;
   std::copy_if(rows.begin(), rows.end(), std::back_inserter(drawn),
-               [](const Row& r) { return r.timed && r.ratio > 0; });
+               [](const Row& r) { return r.timed && r.ratio > 0 && r.counts; });
   constexpr int line = 26;
   constexpr int left = 150;
   constexpr int width = 760;
@@ -125,25 +125,27 @@ std::string to_text(const Row& row, const Machine& machine) {
 std::string verdict(std::span<const Row> rows) {
   double logarithms = 0;
   int count = 0;
+  bool compared = false;
   std::string slow;
   std::string large;
+  std::string text;
   for (const Row& row : rows) {
+    if (!row.notes.empty()) text += row.notes + "\n\n";
+    compared = compared || row.theirs > 0 || row.their_bytes > 0;
     if (row.our_bytes > 0.7 * row.their_bytes && row.their_bytes > 0) large += (large.empty() ? "" : ", ") + row.name;
-    if (!row.timed || row.ratio <= 0) continue;
+    if (!row.timed || row.ratio <= 0 || !row.counts) continue;
     if (row.ratio < std::max(row.must, 1.05)) slow += (slow.empty() ? "" : ", ") + row.name;
-    if (row.name == "cold" || !row.counts) continue;
+    if (row.name == "cold") continue;
     logarithms += std::log(row.ratio);
     ++count;
   }
-  if (count == 0) return "There was no PyTorch to compare with: see bench/pytorch/README.md.\n";
-  std::string notes;
-  for (const Row& row : rows)
-    if (!row.notes.empty()) notes += "\n" + row.notes + "\n";
-  return notes + fmt::format(
-      "\nGeometric mean of the ratios, cold start left out: {:.2f}. Below what they must reach (1.05 where nothing is "
-      "said): {}. More than 0.7 of "
-      "PyTorch's memory: {}.\n",
-      std::exp(logarithms / count), slow.empty() ? "none" : slow, large.empty() ? "none" : large);
+  if (!compared) return text + "There was no PyTorch to compare with: see bench/pytorch/README.md.\n";
+  if (count > 0)
+    text += fmt::format("Geometric mean of the ratios, cold start left out: {:.2f}. ", std::exp(logarithms / count));
+  return text + fmt::format(
+                    "Below what they must reach (1.05 where nothing is said): {}. More than 0.7 of PyTorch's memory: "
+                    "{}.\n",
+                    slow.empty() ? "none" : slow, large.empty() ? "none" : large);
 }
 
 void write_report(std::span<const Row> rows, const Machine& machine, const std::string& sources, int threads) {

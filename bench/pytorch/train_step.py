@@ -13,9 +13,8 @@ i64 `labels` (n); without them both are drawn from a fixed seed. The default is 
 trains on rows (64 s + j) mod n, j < 64; pictures are divided by 255 and lie in memory before the clock starts.
 The convolutional networks and the language models need no file: their weights and their one batch are worked out by a
 formula on both sides. `attention` is no model: causal attention and its gradient, without an optimiser; its "loss" is
-the mean square of the result. `resnet18-answer` is inference on one photograph (the mean square of the logits),
-by onnxruntime as well;
-`gpt-text` writes 256 tokens, the likeliest each time, with cached keys and values (the last token's logit).
+the mean square of the result. `resnet18-answer` is inference on one photograph (the mean square of the logits), also
+by onnxruntime; `gpt-text` writes 256 tokens, the likeliest each time, with cached keys and values (the last token's logit).
 """
 
 import argparse
@@ -24,6 +23,7 @@ import math
 import resource
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -323,7 +323,9 @@ def onnx_answer(model: nn.Module, images: Tensor, threads: int) -> Callable[[int
     import onnxruntime
 
     file = io.BytesIO()
-    torch.onnx.export(model, (images,), file, input_names=["x"], dynamo=False)
+    with warnings.catch_warnings():  # the exporter that needs no further package is called old
+        warnings.simplefilter("ignore")
+        torch.onnx.export(model, (images,), file, input_names=["x"], dynamo=False)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(file.getvalue(), options, providers=["CPUExecutionProvider"])
@@ -375,6 +377,9 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, default=REFERENCE)
     parser.add_argument("--warm-up", type=int, help="steps before `ready` beside the first")
     arguments = parser.parse_args()
+
+    if arguments.mode == "onnxruntime" and arguments.model != "resnet18-answer":
+        parser.error("onnxruntime answers; of the models here only resnet18-answer asks for that")
 
     torch.set_num_threads(arguments.threads)
     torch.set_flush_denormal(True)

@@ -114,8 +114,12 @@ class NARAE_API Backend {
     bool (*supports)(const Op& op, std::span<const DType> inputs, DType result) = nullptr;
     Kernel (*make)(const Loop& loop) = nullptr;
     /// A kernel for an operator whose result goes through a loop, as the loop's input number `from`: its inputs are
-    /// the operator's, then the loop's others. Empty where one runs after the other.
-    Kernel (*make_behind)(const KernelRequest& request, const Loop& loop, int from) = nullptr;
+    /// the operator's, then the loop's others. Empty where one runs after the other. `exact`: what is not finite must
+    /// come out as it would otherwise; without, a joined rectifier may make 0 of a NaN.
+    Kernel (*make_behind)(const KernelRequest& request, const Loop& loop, int from, bool exact) = nullptr;
+    /// Products a^T b with at most so many rows in a and b are joined with any loop where b has `least_columns`.
+    static constexpr std::int64_t few_terms = 32;
+    static constexpr std::int64_t least_columns = 256;
   };
   void set_loops(Loops loops) { loops_ = loops; }
 

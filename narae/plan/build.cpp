@@ -4,13 +4,13 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
-#include <optional>
 #include <set>
 #include <utility>
 
 #include "narae/core/error.h"
 #include "narae/graph/leaves.h"
 #include "narae/graph/module_path.h"
+#include "narae/plan/lasting.h"
 #include "narae/plan/memory.h"
 #include "narae/plan/plan.h"
 
@@ -70,6 +70,7 @@ class Builder {
       plan_->guard_type = p_.at(p_.guard).signature.dtype;
     }
     plan_->text = to_string(p_);
+    plan_->lasting = options_.lasting;
     return plan_;
   }
 
@@ -77,6 +78,7 @@ class Builder {
   // A step before slots are known: storages instead.
   struct Draft {
     Step step;
+    int value = -1;  // that it computes; -1: it copies
     bool reorders = false;
     std::vector<int> inputs;
     std::vector<int> results;
@@ -167,6 +169,7 @@ class Builder {
         continue;
       }
       Draft draft;
+      draft.value = v;
       draft.step.kernel = kernel_for(v);
       draft.step.late = value.late;
       draft.step.name = step_name(value);
@@ -267,22 +270,25 @@ class Builder {
     run_early_copies_first();
   }
 
-  // What a plan without stores computes from variables and numbers alone is kept between its executions: layouts of
-  // weights, and what is small besides. More would keep memory that nobody asks for again. What only such steps read
-  // stays in the arena.
+  // What a plan without stores computes from lasting values is kept between its executions: layouts of weights, and
+  // what takes no more memory than it is computed from, or little. What only such steps read stays in the arena.
   void place_prepared() {
     if (!p_.stores.empty() || p_.guard >= 0) return;
-    find_sources();
-    const std::vector<bool> prepares = find_preparing();
+    LastingValues lasting(options_.lasting);
+    lasting.extend(p_);
+    std::vector<bool> kept(storages_.size(), false);  // what steps of every execution read
     std::set<int> sources;
-    for (std::size_t d = 0; d < drafts_.size(); ++d) {
+    for (std::size_t d = drafts_.size(); d-- > 0;) {
       Draft& draft = drafts_[d];
-      if (!prepares[d]) continue;
-      draft.step.prepares = true;
+      draft.step.prepares = prepares(draft, lasting, kept);
+      if (!draft.step.prepares) {
+        for (const int s : draft.inputs) kept[static_cast<std::size_t>(s)] = true;
+        continue;
+      }
       ++plan_->preparing_steps;
-      for (const int s : draft.inputs) sources.insert(sources_of(s).begin(), sources_of(s).end());
+      sources.insert(lasting.sources(draft.value).begin(), lasting.sources(draft.value).end());
       for (const int s : draft.results) {
-        if (!kept_[static_cast<std::size_t>(s)]) continue;
+        if (!kept[static_cast<std::size_t>(s)]) continue;
         at(s).place = Slot::Place::prepared;
         at(s).offset = plan_->prepared_bytes;
         plan_->prepared_bytes += (at(s).bytes + 63) / 64 * 64;
@@ -291,52 +297,18 @@ class Builder {
     plan_->prepared_from.assign(sources.begin(), sources.end());
   }
 
-  // For each storage the arguments that decide about it, where these are variables and numbers alone.
-  void find_sources() {
-    sources_.resize(storages_.size());
-    for (std::size_t a = 0; a < p_.arguments.size(); ++a)
-      if (p_.arguments[a].kind != Argument::Kind::data)
-        sources_[static_cast<std::size_t>(argument_storage_[a])] = std::set<int>{static_cast<int>(a)};
-    for (std::size_t s = 0; s < storages_.size(); ++s)
-      if (storages_[s].place == Slot::Place::constant) sources_[s].emplace();
-    for (const Draft& draft : drafts_) {
-      const bool lasts = !draft.inputs.empty() && std::all_of(draft.inputs.begin(), draft.inputs.end(), [&](int s) {
-        return sources_[static_cast<std::size_t>(s)].has_value();
-      });
-      if (!lasts) continue;
-      std::set<int> all;
-      for (const int s : draft.inputs) all.insert(sources_of(s).begin(), sources_of(s).end());
-      for (const int s : draft.results)
-        if (at(s).place == Slot::Place::arena) sources_[static_cast<std::size_t>(s)] = all;
-    }
-  }
-
-  [[nodiscard]] const std::set<int>& sources_of(int s) const { return *sources_[static_cast<std::size_t>(s)]; }
-  [[nodiscard]] bool depends_on_variable(int s) const {
-    return std::any_of(sources_of(s).begin(), sources_of(s).end(), [&](int a) {
-      return p_.arguments[static_cast<std::size_t>(a)].kind == Argument::Kind::variable;
-    });
-  }
-
-  // The steps that run when the sources have changed. From the last to the first: a step whose results only such
-  // steps read is one as well; others must be worth keeping.
-  std::vector<bool> find_preparing() {
+  // Whether a step need run only when its sources have changed: others of the kind alone read its results, or these are
+  // worth keeping.
+  [[nodiscard]] bool prepares(const Draft& draft, const LastingValues& lasting, const std::vector<bool>& kept) {
     constexpr std::size_t small = 64 * 1024;
-    std::vector<bool> prepares(drafts_.size(), false);
-    kept_.resize(storages_.size(), false);  // what steps of every execution read
-    for (std::size_t d = drafts_.size(); d-- > 0;) {
-      const Draft& draft = drafts_[d];
-      std::size_t most = small;
-      for (const int s : draft.inputs) most = std::max(most, at(s).bytes);
-      prepares[d] = std::all_of(draft.results.begin(), draft.results.end(), [&](int s) {
-        if (!sources_[static_cast<std::size_t>(s)].has_value()) return false;
-        const bool worth = depends_on_variable(s) && (draft.reorders || at(s).bytes <= most);
-        return worth || !kept_[static_cast<std::size_t>(s)];
-      });
-      if (prepares[d]) continue;
-      for (const int s : draft.inputs) kept_[static_cast<std::size_t>(s)] = true;
-    }
-    return prepares;
+    if (draft.value < 0 || !lasting.is(draft.value)) return false;
+    std::size_t most = small;
+    for (const int s : draft.inputs) most = std::max(most, at(s).bytes);
+    const bool of_variables = lasting.is_of_variables(p_, draft.value);
+    return std::all_of(draft.results.begin(), draft.results.end(), [&](int s) {
+      if (at(s).place != Slot::Place::arena) return false;
+      return !kept[static_cast<std::size_t>(s)] || (of_variables && (draft.reorders || at(s).bytes <= most));
+    });
   }
 
   bool can_store_in_place(int s, int target) {
@@ -481,8 +453,6 @@ class Builder {
   std::vector<std::vector<int>> storage_of_;  // of each value's results
   std::vector<Draft> drafts_;
   std::vector<std::size_t> early_copies_;
-  std::vector<std::optional<std::set<int>>> sources_;  // of each storage; see find_sources
-  std::vector<bool> kept_;                              // storages; see find_preparing
   std::vector<int> shared_with_;
   std::map<int, int> slots_;
 };

@@ -17,6 +17,12 @@ std::shared_ptr<const Plan> PlanCache::find(std::uint64_t hash, std::span<const 
 
 void PlanCache::insert(std::uint64_t hash, std::span<const std::uint64_t> key, std::shared_ptr<const Plan> plan) {
   const std::lock_guard lock(mutex_);
+  const auto [first, last] = entries_.equal_range(hash);
+  for (auto at = first; at != last; ++at) {
+    if (!std::ranges::equal(at->second.key, key)) continue;
+    at->second = {{key.begin(), key.end()}, std::move(plan), ++clock_};
+    return;
+  }
   if (entries_.size() >= capacity) {
     entries_.erase(std::min_element(entries_.begin(), entries_.end(),
                                     [](const auto& a, const auto& b) { return a.second.used < b.second.used; }));

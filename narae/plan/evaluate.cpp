@@ -109,14 +109,19 @@ void count_recomputed(const Capture& c) {
 
 std::shared_ptr<const Plan> plan_for(const Capture& c, const detail::EvaluationRequest& request) {
   std::shared_ptr<const Plan> plan = plan_cache().find(c.key.hash(), c.key.words());
-  if (plan) {
+  PlanOptions allowed = options();
+  if (plan && plan->is_restless()) {
+    allowed.lasting = static_cast<Lasting>(static_cast<int>(plan->lasting) - 1);
+    if (debug_level() >= 1)
+      log_line(fmt::format("narae: plan {:016x} prepares values that never stay, and is made anew", c.key.hash()));
+  } else if (plan) {
     if (debug_level() >= 1)
       log_line(fmt::format("narae: plan hit {:016x}, {} steps", c.key.hash(), plan->steps.size()));
     return plan;
   }
-  if (debug_level() >= 1)
+  if (debug_level() >= 1 && !plan)
     log_line(fmt::format("narae: plan miss {:016x}: {}", c.key.hash(), plan_cache().explain(c.key.words())));
-  plan = build_plan(to_program(c, request), options());
+  plan = build_plan(to_program(c, request), allowed);
   plan_cache().insert(c.key.hash(), c.key.words(), plan);
   ++detail::mutable_engine_counts().plans_built;
   if (debug_level() >= 2) {

@@ -216,6 +216,8 @@ struct Preparation {
     write_sources(plan, capture, sources);
     values = plan.prepared.get();
     ready = values != nullptr && values->sources == sources;
+    ++plan.executions;
+    if (!ready) ++plan.preparations;
     if (!ready) values = std::make_shared<Prepared>(Prepared{sources, Buffer::allocate(plan.prepared_bytes)});
   }
   [[nodiscard]] std::byte* data() const { return values != nullptr ? values->memory.data() : nullptr; }

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "narae/plan/lasting.h"
 #include "narae/plan/order.h"
 #include "narae/plan/passes.h"
 #include "narae/plan/rewrite.h"
@@ -13,6 +14,8 @@ namespace {
 
 class Folding : Rewriter {
  public:
+  explicit Folding(Lasting lasting) : lasting_(lasting) {}
+
   void run(Program& program) {
     const std::vector<int> uses = count_uses(program);
     std::size_t next = 0;
@@ -63,9 +66,7 @@ class Folding : Rewriter {
   [[nodiscard]] bool can_take_over(int v) const {
     if (!is_convolution(v) || !once_[static_cast<std::size_t>(v)]) return false;
     const std::vector<int>& inputs = to_.at(v).inputs;
-    for (std::size_t i = 1; i < inputs.size(); ++i)
-      if (!lasting_.is(inputs[i])) return false;
-    return true;
+    return lasting_.is_of_variables(to_, inputs[1]) && (inputs.size() < 3 || lasting_.is(inputs[2]));
   }
 
   int scaled(const Value& mul, int convolution, int factors) {
@@ -109,7 +110,7 @@ class Folding : Rewriter {
 
 void fold(Program& program, const PlanOptions& options) {
   if (!options.fast_kernels || !options.fuse || !program.stores.empty() || program.guard >= 0) return;
-  Folding().run(program);
+  Folding(options.lasting).run(program);
 }
 
 }  // namespace narae::plan

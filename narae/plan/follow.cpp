@@ -11,7 +11,8 @@ namespace {
 
 class Following {
  public:
-  explicit Following(Program& program) : program_(program), uses_(count_uses(program)) {}
+  explicit Following(Program& program)
+      : program_(program), uses_(count_uses(program)), changes_(!program.stores.empty() || program.guard >= 0) {}
 
   void run() {
     for (Value& value : program_.values)
@@ -38,7 +39,7 @@ class Following {
         if (k != i) joined.inputs.push_back(value.inputs[k]);
       RequestStorage storage;
       const KernelRequest request = request_for(program_, v, storage);
-      joined.kernel = cpu_backend().loops().make_behind(request, *value.loop, static_cast<int>(i));
+      joined.kernel = cpu_backend().loops().make_behind(request, *value.loop, static_cast<int>(i), changes_);
       if (!joined.kernel) continue;
       value = std::move(joined);
       return;
@@ -47,6 +48,7 @@ class Following {
 
   Program& program_;
   std::vector<int> uses_;
+  bool changes_;  // variables: the guard must see what is not finite
 };
 
 }  // namespace

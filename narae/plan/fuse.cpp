@@ -1,8 +1,8 @@
 // Chains of elementwise operators of one shape become loops: each element is read once, and what lies between the
-// operators stays in registers of one tile. Broadcast inputs are read with stride 0 instead of being written out.
+// operators stays in registers of one tile. Broadcast inputs are read with stride 0 instead of being written out, and
+// cheap values that one later loop alone reads are computed there.
 #include <algorithm>
 #include <array>
-#include <limits>
 #include <map>
 #include <numeric>
 #include <utility>
@@ -210,7 +210,11 @@ class Fusion {
         auto& members = members_[static_cast<std::size_t>(to)];
         members.insert(std::lower_bound(members.begin(), members.end(), moved), moved);
       }
-      find_results();
+      for (const int moved : chain) {
+        is_result_[static_cast<std::size_t>(moved)] = false;
+        for (const int input : program_.at(moved).inputs)
+          if (loop_of(input) != to) is_result_[static_cast<std::size_t>(input)] = true;
+      }
     }
   }
 

@@ -13,47 +13,63 @@
 namespace narae::plan {
 namespace {
 
-constexpr std::int64_t most_terms = 32;
 constexpr std::int64_t least_numbers = 1 << 16;  // of the gradient
 
 class Gram : Rewriter {
  public:
   void run(Program& program) {
-    rewrite(program, [this](Value value) { return place(std::move(value)); });
+    const std::vector<int> uses = count_uses(program);
+    std::size_t next = 0;
+    rewrite(program, [&](Value value) {
+      const int v = place(std::move(value));
+      uses_.resize(to_.values.size(), 0);
+      uses_[static_cast<std::size_t>(v)] = uses[next++];
+      return v;
+    });
     remove_dead(to_);
     program = std::move(to_);
   }
 
  private:
   int place(Value value) {
-    if (value.op->name != "sum_of_squares" || value.signature.shape.rank() != 0) return append(std::move(value));
-    const Value& product = to_.at(value.inputs[0]);
-    if (!is_small_sum(product)) return append(std::move(value));
-    const int a = product.inputs[0];
-    const int b = product.inputs[1];
-    const std::int64_t k = to_.at(a).signature.shape[0];
-    const int both = write(value, "mul", {gram(value, a, k), gram(value, b, k)}, {}, {k, k});
+    const bool whole = value.op->name == "sum_of_squares" && value.signature.shape.rank() == 0;
+    if (!whole || !is_of_few_rows(value.inputs[0])) return append(std::move(value));
+    const Value product = to_.at(value.inputs[0]);
+    const std::int64_t k = to_.at(product.inputs[0]).signature.shape[0];
+    Value wide = product;  // written in its place, in f64: what is left of large numbers must be right
+    wide.signature.dtype = DType::f64;
+    const int both = write(wide, "mul", {gram(wide, product.inputs[0], k), gram(wide, product.inputs[1], k)}, {}, {k, k});
     const ReduceAttributes all{.axes = 0b11, .keep = 0};
     const Attributes axes = words_of(all);
-    const int sum = write(value, "sum", {both}, {axes.begin(), axes.end()}, {});
-    return write(value, "relu", {sum}, {}, {});  // rounding must not make it negative
+    const int sum = write(wide, "sum", {both}, {axes.begin(), axes.end()}, {});
+    const int norm = write(wide, "relu", {sum}, {}, {});  // rounding must not make it negative
+    return write(product, "cast", {norm}, type(DType::f32), {});
   }
 
-  // a^T b of few rows and many results.
-  [[nodiscard]] bool is_small_sum(const Value& product) const {
-    if (product.op->name != "matmul" || product.signature.shape.rank() != 2) return false;
+  // A product a^T b of few rows and many results that a later loop alone reads besides.
+  [[nodiscard]] bool is_of_few_rows(int v) const {
+    const Value& product = to_.at(v);
+    if (product.op->name != "matmul" || product.signature.shape.rank() != 2 || uses_[static_cast<std::size_t>(v)] != 2)
+      return false;
     const auto words = attributes_as<MatmulAttributes>(product.attributes);
     const std::int64_t k = to_.at(product.inputs[0]).signature.shape[0];
     const Shape& shape = product.signature.shape;
-    return words.transpose_a != 0 && words.transpose_b == 0 && k > 0 && k <= most_terms &&
-           shape.count() >= least_numbers && k * 4 <= shape[0] && k * 4 <= shape[1];
+    return words.transpose_a != 0 && words.transpose_b == 0 && product.signature.dtype == DType::f32 && k > 0 &&
+           k <= Backend::Loops::few_terms && shape.count() >= least_numbers && k * 4 <= shape[0] &&
+           shape[1] >= Backend::Loops::least_columns;
   }
 
-  int gram(const Value& instead, int rows, std::int64_t k) {
+  static std::vector<std::int64_t> type(DType dtype) { return {static_cast<std::int64_t>(dtype)}; }
+
+  int gram(const Value& wide, int rows, std::int64_t k) {
+    const Shape shape = to_.at(rows).signature.shape;
+    const int same = write(wide, "cast", {rows}, type(DType::f64), shape);
     const MatmulAttributes second_transposed{.transpose_a = 0, .transpose_b = 1};
     const Attributes words = words_of(second_transposed);
-    return write(instead, "matmul", {rows, rows}, {words.begin(), words.end()}, {k, k});
+    return write(wide, "matmul", {same, same}, {words.begin(), words.end()}, {k, k});
   }
+
+  std::vector<int> uses_;  // of each value, before
 };
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "narae/graph/leaves.h"
+#include "narae/plan/lasting.h"
 #include "narae/plan/passes.h"
 #include "narae/plan/rewrite.h"
 
@@ -15,7 +16,8 @@ namespace {
 
 class LayoutPass : Rewriter {
  public:
-  explicit LayoutPass(bool loops) : layouts_(cpu_backend().layouts()), loops_(loops) {}
+  LayoutPass(bool loops, Lasting lasting)
+      : lasting_(lasting), layouts_(cpu_backend().layouts()), loops_(loops) {}
 
   void run(Program& program) {
     stores_ = !program.stores.empty() || program.guard >= 0;
@@ -75,7 +77,7 @@ class LayoutPass : Rewriter {
     LayoutChoice choice;
     if (!layouts_.choose({value.op, value.attributes, inputs, results, lie}, choice)) return false;
     lasting_.extend(to_);
-    if (choice.weights >= 0 && (stores_ || !lasting_.is(value.inputs[static_cast<std::size_t>(choice.weights)])))
+    if (choice.weights >= 0 && (stores_ || !lasting_.is_of_variables(to_, value.inputs[static_cast<std::size_t>(choice.weights)])))
       choice.inputs[static_cast<std::size_t>(choice.weights)] = Layout::row_major;
     for (std::size_t i = 0; i < value.inputs.size(); ++i)
       value.inputs[i] = in_layout(value.inputs[i], choice.inputs[i]);
@@ -121,7 +123,7 @@ class LayoutPass : Rewriter {
 
 void layout(Program& program, const PlanOptions& options) {
   if (!options.fast_kernels || !options.layouts || cpu_backend().layouts().choose == nullptr) return;
-  LayoutPass(options.fuse && cpu_backend().loops().make != nullptr).run(program);
+  LayoutPass(options.fuse && cpu_backend().loops().make != nullptr, options.lasting).run(program);
 }
 
 }  // namespace narae::plan

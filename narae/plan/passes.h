@@ -1,16 +1,22 @@
 #pragma once
 
+#include <cstdint>
 #include <span>
 
 #include "narae/plan/program.h"
 
 namespace narae::plan {
 
+/// What counts as lasting in plans that change no variable (lasting.h). A plan whose sources are others almost each time
+/// is made anew with less.
+enum class Lasting : std::uint8_t { nothing, variables, numbers };
+
 /// What the passes may do; tests switch parts off to compare.
 struct PlanOptions {
   bool fuse = true;          ///< elementwise chains become loops
   bool layouts = true;       ///< convolutions keep layouts of the backend's own
   bool fast_kernels = true;  ///< the cpu backend; without it everything runs on the reference backend
+  Lasting lasting = Lasting::numbers;
 };
 [[nodiscard]] NARAE_API PlanOptions plan_options();
 /// Also empties the plan cache.

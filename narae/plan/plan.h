@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -80,6 +81,11 @@ struct Plan {
   std::size_t prepared_bytes = 0;
   std::int64_t preparing_steps = 0;
   PreparedValues prepared;
+  Lasting lasting = Lasting::numbers;                  ///< what it was made with
+  mutable std::atomic<std::int64_t> executions = 0;    ///< with prepared values
+  mutable std::atomic<std::int64_t> preparations = 0;  ///< of these, those that had to prepare them anew
+  /// Preparing more often than not.
+  [[nodiscard]] bool is_restless() const { return preparations >= 4 && 2 * preparations > executions; }
   int guard_slot = -1;
   DType guard_type = DType::f32;
   std::vector<std::vector<int>> output_arguments;   ///< arguments that each output depends on

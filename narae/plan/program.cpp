@@ -100,6 +100,7 @@ void verify(const Program& program, const char* after) {
       if (program.at(input).layout() != Layout::row_major && !knows_layouts) fail(v, "reads a layout it does not know");
     }
     if (value.op == &loop_op && value.loop->inputs.size() != value.inputs.size()) fail(v, "loop inputs");
+    if (value.loop && value.op != &loop_op && !value.kernel) fail(v, "an operator with a loop and without a kernel");
   }
   for (const int v : program.outputs) {
     if (v < 0 || v >= n || program.at(v).result_count() > 1) fail(v, "bad output");
@@ -161,19 +162,6 @@ std::vector<int> count_uses(const Program& program) {
   for (const Store& s : program.stores) use(s.value);
   if (program.guard >= 0) use(program.guard);
   return uses;
-}
-
-void LastingValues::extend(const Program& program) {
-  for (auto v = static_cast<int>(lasting_.size()); v < static_cast<int>(program.values.size()); ++v) {
-    const Value& value = program.at(v);
-    if (value.op->kind == OpClass::leaf) {
-      lasting_.push_back(value.argument < 0 || program.arguments[static_cast<std::size_t>(value.argument)].kind !=
-                                                   Argument::Kind::data);
-      continue;
-    }
-    lasting_.push_back(!value.inputs.empty() && std::all_of(value.inputs.begin(), value.inputs.end(),
-                                                            [&](int input) { return is(input); }));
-  }
 }
 
 KernelRequest request_for(const Program& program, int v, RequestStorage& storage) {

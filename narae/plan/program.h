@@ -95,18 +95,6 @@ void verify(const Program& program, const char* after);
 /// Numbers of the values that each value's inputs and the program's outputs, stores and guard use.
 [[nodiscard]] std::vector<int> count_uses(const Program& program);
 
-/// The values of a plan that changes no variable which usually stay as they are from one execution to the next:
-/// variables, numbers, and what is computed from them alone.
-class LastingValues {
- public:
-  /// Takes in the values that a program has got since.
-  void extend(const Program& program);
-  [[nodiscard]] bool is(int v) const { return lasting_[static_cast<std::size_t>(v)]; }
-
- private:
-  std::vector<bool> lasting_;
-};
-
 /// The request that a kernel for value `v` is made for; the spans refer to `storage`.
 struct RequestStorage {
   std::vector<Signature> inputs;

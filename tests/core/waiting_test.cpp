@@ -9,11 +9,12 @@
 namespace narae::detail {
 namespace {
 
-TEST(Waiting, ANeighbourMakesThreadsSleep) {
-  EXPECT_FALSE(should_sleep(false, 60)) << "what is there without a neighbour";
-  EXPECT_TRUE(should_sleep(false, 160));
-  EXPECT_TRUE(should_sleep(true, 17'000)) << "threads that sleep are woken into the neighbour's time";
-  EXPECT_FALSE(should_sleep(true, 20));
+TEST(Waiting, ThreadsSleepWhereOthersTakeTheirCores) {
+  EXPECT_FALSE(should_sleep(false, -3)) << "there are more cores than both need";
+  EXPECT_FALSE(should_sleep(false, 0.2)) << "what ticks of the clock leave open";
+  EXPECT_TRUE(should_sleep(false, 0.9));
+  EXPECT_TRUE(should_sleep(true, 0.4)) << "a neighbour that has its pauses";
+  EXPECT_FALSE(should_sleep(true, 0.1));
 }
 
 TEST(Waiting, WorkIsDoneHoweverTheyWait) {
@@ -27,7 +28,7 @@ TEST(Waiting, WorkIsDoneHoweverTheyWait) {
     });
     EXPECT_EQ(sum, 4950);
   }
-  let_waiting_sleep(false);
+  let_waiting_sleep({});
   set_thread_count(before);
 }
 

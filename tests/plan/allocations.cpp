@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "narae/core/threads.h"
+#include "narae/core/waiting.h"
 
 namespace narae::test {
 
@@ -150,11 +151,13 @@ AllocationWatch::AllocationWatch() {
   own = 0;
   of_onednn = 0;
   last_depth = 0;
+  detail::let_waiting_sleep(false);  // a neighbour that comes or goes makes and ends threads
   watching = true;
 }
 
 AllocationWatch::~AllocationWatch() {
   watching = false;
+  detail::let_waiting_sleep({});
 }
 
 std::int64_t AllocationWatch::count() {

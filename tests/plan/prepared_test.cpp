@@ -130,6 +130,21 @@ TEST_F(PreparedValuesTest, NumbersBesideDoNotCount) {
   EXPECT_EQ(last_plan().prepared_bytes, 32 * 32 * 9 * 4);
 }
 
+// Nor because of a place in a table that is another one each time, as in generation.
+TEST_F(PreparedValuesTest, PlacesBesideDoNotCount) {
+  const NoGrad no_gradients;
+  const Tensor table = variable(random({8, 32, 1, 1}, 40));
+  const auto steps = [&](std::int64_t place) {
+    return steps_of([&] {
+      static_cast<void>((conv2d(x_, w_, {}, {.padding = 1}) + slice(table, 0, place, place + 1)).to_vector<float>());
+    });
+  };
+  static_cast<void>(steps(1));
+  const std::int64_t later = steps(2);
+  EXPECT_EQ(steps(3), later);
+  EXPECT_EQ(last_plan().steps, later + 1) << last_plan().text;  // the reorder
+}
+
 TEST_F(PreparedValuesTest, ALaterExecutionFetchesNoMemory) {
   static_cast<void>(answer());
   static_cast<void>(answer());

@@ -53,10 +53,12 @@ class FewQueries {
 
   void find_scores(std::int64_t n, std::int64_t h, std::int64_t i, std::int64_t key, std::int64_t count,
                    std::int64_t row) const {
+    const T* keys = at_.in<T>(plan_.in.key) + plan_.key_at(n, key, h);
+    const bool alike = plan_.s.value_size == plan_.s.size;
+    const T* values = alike ? at_.in<T>(plan_.in.value) + plan_.value_at(n, key, h) : keys;
     attention_functions<T>().scores(at_.in<T>(plan_.in.query) + plan_.query_at(n, i, h), plan_.s.size,
-                                    *at_.in<T>(plan_.in.scale), at_.in<T>(plan_.in.key) + plan_.key_at(n, key, h),
-                                    plan_.s.kv_heads * plan_.s.size, count,
-                                    at_.in<T>(plan_.in.value) + plan_.value_at(n, key, h), scores_ + row * plan_.s.keys + key);
+                                    *at_.in<T>(plan_.in.scale), keys, plan_.s.kv_heads * plan_.s.size, count, values,
+                                    scores_ + row * plan_.s.keys + key);
   }
 
   // Makes exp(score - highest) of a row, zero where a key is not seen; returns their sum and stores the log-sum-exp.

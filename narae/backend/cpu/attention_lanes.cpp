@@ -180,7 +180,7 @@ void scores(const T* q, std::int64_t size, T scale, const T* keys, std::int64_t 
     constexpr auto line = static_cast<std::int64_t>(64 / sizeof(T));
     unrolled(Count<rows>(), [&](auto r) NARAE_INLINE {
       for (std::int64_t i = 0; i < size; i += line) {
-        __builtin_prefetch(keys + (j + ahead + r) * pitch + i);
+        if (j + ahead + r < count) __builtin_prefetch(keys + (j + ahead + r) * pitch + i);
         __builtin_prefetch(next + (j + r) * pitch + i);
       }
     });

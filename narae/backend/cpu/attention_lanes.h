@@ -36,8 +36,8 @@ struct AttentionFunctions {
   /// y += x
   void (*add)(const T* x, std::int64_t n, T* y);
   T (*dot)(const T* a, const T* b, std::int64_t n);
-  /// s[j] = scale q k_j for keys `pitch` numbers apart. As many rows of `next`, the same distance apart, are fetched
-  /// into the cache meanwhile: short rows far from each other escape the processor's own foresight.
+  /// s[j] = scale q k_j for keys `pitch` numbers apart. Rows of `next` with the same sizes are fetched into the cache
+  /// meanwhile: short rows far from each other escape the processor's own foresight.
   void (*scores)(const T* q, std::int64_t size, T scale, const T* keys, std::int64_t pitch, std::int64_t count,
                  const T* next, T* s);
   /// s = exp(s - highest); returns their sum.

@@ -15,9 +15,8 @@
 namespace narae::cpu {
 namespace {
 
-constexpr std::int64_t most_terms = 32;  // beyond, products are bound by arithmetic, which others do better
 constexpr std::int64_t block_rows = 6;
-constexpr std::int64_t block_columns = 1024;
+constexpr std::int64_t block_columns = 2048;
 constexpr std::int64_t block_numbers = block_rows * block_columns;
 
 class ProductBehind {
@@ -32,7 +31,7 @@ class ProductBehind {
         a_rows_(offsets(m_, 1)),
         a_columns_(offsets(k_, m_)),
         b_rows_(offsets(k_, n_)),
-        threads_(range_count(row_blocks(), grain())) {}
+        threads_(range_count(blocks(), grain)) {}
 
   [[nodiscard]] std::size_t scratch_bytes() const {
     return static_cast<std::size_t>(threads_) * (block_numbers * sizeof(float) + loop_.area_bytes);
@@ -49,12 +48,13 @@ class ProductBehind {
   }
 
   void run(const KernelArguments& at) const {
+    const std::int64_t across = blocks_across();
     parallel_for(
-        row_blocks(), grain(),
+        blocks(), grain,
         [&](std::int64_t begin, std::int64_t end, std::int64_t area) {
           auto* block = reinterpret_cast<float*>(at.scratch) + area * block_numbers;
-          for (std::int64_t r = begin; r < end; ++r)
-            for (std::int64_t j = 0; j < n_; j += block_columns) run_block(at, r * block_rows, j, block, area);
+          for (std::int64_t b = begin; b < end; ++b)
+            run_block(at, b / across * block_rows, b % across * block_columns, block, area);
         },
         threads_);
   }
@@ -62,9 +62,10 @@ class ProductBehind {
   static constexpr std::size_t most_inputs = 16;
 
  private:
-  [[nodiscard]] std::int64_t row_blocks() const { return (m_ + block_rows - 1) / block_rows; }
-  // Rows that are worth a thread: about 100,000 numbers.
-  [[nodiscard]] std::int64_t grain() const { return 1 + 100'000 / (block_rows * n_); }
+  static constexpr std::int64_t grain = 8;  // blocks that are worth a thread: about 100,000 numbers
+
+  [[nodiscard]] std::int64_t blocks_across() const { return (n_ + block_columns - 1) / block_columns; }
+  [[nodiscard]] std::int64_t blocks() const { return (m_ + block_rows - 1) / block_rows * blocks_across(); }
 
   void run_block(const KernelArguments& at, std::int64_t i, std::int64_t j, float* block, std::int64_t area) const {
     const std::int64_t rows = std::min(block_rows, m_ - i);
@@ -106,7 +107,7 @@ Kernel make_product_behind(const KernelRequest& r, const Loop& loop, int from) {
   const Shape& a = r.inputs[0].shape;
   const Shape& b = r.inputs[1].shape;
   const Loop::Input& input = loop.inputs[static_cast<std::size_t>(from)];
-  const bool fits = a[0] > 0 && a[0] <= most_terms && b[1] >= 256 && loop.inputs.size() <= ProductBehind::most_inputs &&
+  const bool fits = a[0] > 0 && a[0] <= Backend::Loops::few_terms && b[1] >= Backend::Loops::least_columns && loop.inputs.size() <= ProductBehind::most_inputs &&
                     input.strides == contiguous_strides(loop.shape);
   if (!fits || is_wide(loop)) return {};
   const auto product = std::make_shared<const ProductBehind>(a, b, loop, from);
@@ -118,8 +119,8 @@ Kernel make_product_behind(const KernelRequest& r, const Loop& loop, int from) {
 
 }  // namespace
 
-Kernel make_behind(const KernelRequest& request, const Loop& loop, int from) {
-  if (Kernel kernel = make_conv_behind(request, loop, from)) return kernel;
+Kernel make_behind(const KernelRequest& request, const Loop& loop, int from, bool exact) {
+  if (Kernel kernel = make_conv_behind(request, loop, from, exact)) return kernel;
   return make_product_behind(request, loop, from);
 }
 

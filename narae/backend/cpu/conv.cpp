@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "narae/backend/cpu/onednn_conv.h"
+#include "narae/core/threads.h"
 
 namespace narae::cpu {
 namespace {
@@ -111,11 +112,11 @@ const DefineKernel weight_gradient(cpu_backend(), "conv2d_weight_gradient", make
 
 }  // namespace
 
-Kernel make_conv_behind(const KernelRequest& r, const Loop& loop, int from) {
+Kernel make_conv_behind(const KernelRequest& r, const Loop& loop, int from, bool exact) {
   if (r.op->name != "conv2d" && r.op->name != "conv2d_bias") return {};
   const std::optional<ConvFollower> follower = follower_of(loop, from);
   const Convolution c = convolution_of(r);
-  if (!follower || r.results[0].dtype != DType::f32 || is_empty(c.geometry) || !prefers_onednn(c.geometry, c.pass))
+  if (!follower || (exact && follower->rectifies) || r.results[0].dtype != DType::f32 || is_empty(c.geometry) || !prefers_onednn(c.geometry, c.pass))
     return {};
   Kernel kernel = onednn::make_conv(c.geometry, c.pass, c.has_bias,
                                     {r.input_layout(0), r.result_layout(0), r.input_layout(1)}, *follower);
@@ -124,7 +125,10 @@ Kernel make_conv_behind(const KernelRequest& r, const Loop& loop, int from) {
   const auto z = static_cast<int>(r.inputs.size());
   kernel.in_place = {z};
   kernel.run = [run = std::move(kernel.run), z, bytes = elements_of(r) * sizeof(float)](const KernelArguments& at) {
-    if (at.inputs[z] != at.results[0]) std::memcpy(at.results[0], at.inputs[z], bytes);
+    if (at.inputs[z] != at.results[0])
+      parallel_for(static_cast<std::int64_t>(bytes), 1 << 18, [&](std::int64_t begin, std::int64_t end) {
+        std::memcpy(at.results[0] + begin, at.inputs[z] + begin, static_cast<std::size_t>(end - begin));
+      });
     run(at);
   };
   return kernel;

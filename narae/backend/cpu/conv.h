@@ -42,7 +42,7 @@ struct ConvFollower {
 };
 
 /// A convolution whose result goes through a loop of these two, as its input number `from`; see Backend::Loops.
-[[nodiscard]] Kernel make_conv_behind(const KernelRequest& request, const Loop& loop, int from);
+[[nodiscard]] Kernel make_conv_behind(const KernelRequest& request, const Loop& loop, int from, bool exact);
 
 /// The layouts that a convolution or one of its gradients wants; false for other operators and where row-major is best.
 [[nodiscard]] bool choose_conv_layouts(const KernelRequest& request, LayoutChoice& choice);

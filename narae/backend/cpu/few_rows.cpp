@@ -20,44 +20,58 @@ namespace narae::cpu::HWY_NAMESPACE {
 constexpr hn::ScalableTag<float> d;
 using V = hn::Vec<decltype(d)>;
 
-// y (m, n) += or = a (m, rows) b (rows, n), where a's rows are a_row apart; `rows` is a constant.
+// A part of the product: `count` columns of b's rows, all rows n apart, and of y's.
+struct Part {
+  const float* a;
+  std::int64_t a_row;
+  const float* b;
+  std::int64_t n;
+  std::int64_t k, count;
+  float* y;
+};
+
+// y (m, count) += or = a (m, rows) b (rows, count) for `rows` rows of b from row l on.
 template <int m, int rows>
-void add_rows(const float* a, std::int64_t a_row, const float* b, std::int64_t n, bool first, float* y) {
+void add_rows(const Part& p, std::int64_t l) {
+  const float* a = p.a + l;
+  const float* b = p.b + l * p.n;
+  const std::int64_t n = p.n;
+  float* y = p.y;
+  const bool first = l == 0;
   V left[m][rows];
   unrolled(Count<m>(), [&](auto r) NARAE_INLINE {
-    unrolled(Count<rows>(), [&](auto l) NARAE_INLINE { left[r][l] = hn::Set(d, a[r * a_row + l]); });
+    unrolled(Count<rows>(), [&](auto row) NARAE_INLINE { left[r][row] = hn::Set(d, a[r * p.a_row + row]); });
   });
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   const auto piece = [&](std::int64_t j, auto load, auto store) NARAE_INLINE {
     V sum[m];
     unrolled(Count<m>(), [&](auto r) NARAE_INLINE { sum[r] = first ? hn::Zero(d) : load(y + r * n + j); });
-    unrolled(Count<rows>(), [&](auto l) NARAE_INLINE {
-      const V right = load(b + l * n + j);
-      unrolled(Count<m>(), [&](auto r) NARAE_INLINE { sum[r] = hn::MulAdd(left[r][l], right, sum[r]); });
+    unrolled(Count<rows>(), [&](auto row) NARAE_INLINE {
+      const V right = load(b + row * n + j);
+      unrolled(Count<m>(), [&](auto r) NARAE_INLINE { sum[r] = hn::MulAdd(left[r][row], right, sum[r]); });
     });
     unrolled(Count<m>(), [&](auto r) NARAE_INLINE { store(sum[r], y + r * n + j); });
   };
   std::int64_t j = 0;
-  for (; j + lanes <= n; j += lanes)
+  for (; j + lanes <= p.count; j += lanes)
     piece(
         j, [](const float* p) NARAE_INLINE { return hn::LoadU(d, p); },
         [](V v, float* p) NARAE_INLINE { hn::StoreU(v, d, p); });
-  const auto left_over = static_cast<std::size_t>(n - j);
+  const auto left_over = static_cast<std::size_t>(p.count - j);
   if (left_over > 0)
     piece(
         j, [=](const float* p) NARAE_INLINE { return load_first(d, p, left_over); },
         [=](V v, float* p) NARAE_INLINE { store_first(d, v, p, left_over); });
 }
 
-// y (m, n) = a (m, k) b (k, n)
 template <int m>
-void multiply_rows(const float* a, std::int64_t a_row, const float* b, std::int64_t k, std::int64_t n, float* y) {
+void multiply_rows(const Part& p) {
   std::int64_t l = 0;
-  for (; l + 4 <= k; l += 4) add_rows<m, 4>(a + l, a_row, b + l * n, n, l == 0, y);
-  for (; l < k; ++l) add_rows<m, 1>(a + l, a_row, b + l * n, n, l == 0, y);
+  for (; l + 4 <= p.k; l += 4) add_rows<m, 4>(p, l);
+  for (; l < p.k; ++l) add_rows<m, 1>(p, l);
 }
 
-// y (m, n) = a (m, k) b^T for `count` rows of b from row `begin` on, plus the bias.
+// y (m, n) = a (m, k) b^T for `rows` rows of b (n, k) from row i on, plus the bias.
 template <int m, int rows>
 void dots(const float* a, const float* b, const float* bias, std::int64_t k, std::int64_t n, std::int64_t i, float* y) {
   V sum[m][rows];
@@ -101,9 +115,9 @@ void with_rows(std::int64_t m, const F& f) {
   f(std::integral_constant<int, 4>());
 }
 
-void rows_of(std::int64_t m, const float* a, std::int64_t a_row, const float* b, std::int64_t k, std::int64_t n,
-             float* y) {
-  with_rows(m, [&](auto rows) { multiply_rows<rows>(a, a_row, b, k, n, y); });
+void rows_of(std::int64_t m, const float* a, std::int64_t a_row, const float* b, std::int64_t n, std::int64_t k,
+             std::int64_t count, float* y) {
+  with_rows(m, [&](auto rows) { multiply_rows<rows>({a, a_row, b, n, k, count, y}); });
 }
 void columns_of(std::int64_t m, const float* a, const float* b, const float* bias, std::int64_t k, std::int64_t n,
                 std::int64_t begin, std::int64_t end, float* y) {
@@ -128,34 +142,41 @@ HWY_EXPORT(add);
 
 namespace {
 
+constexpr std::int64_t block = 4096;  // columns of a part
 constexpr double bytes_of_a_thread = 96 * 1024;  // of b that are worth another thread
 
 std::int64_t grain_for(std::int64_t numbers) {
   return 1 + static_cast<std::int64_t>(bytes_of_a_thread / (sizeof(float) * static_cast<double>(numbers)));
 }
 
-// b (k, n): its rows are shared out in parts, the same for any number of threads, and the parts' sums added in order.
-Kernel make_by_parts(const Product& p, bool has_bias) {
+// b (k, n) in parts of rows and blocks of columns, the same for any number of threads; the parts' sums are added in
+// order. Rows are read as far as possible: the processor foresees that.
+Kernel make_by_parts(const Product& p) {
   constexpr std::int64_t most_parts = 32;
   const std::int64_t rows = std::max<std::int64_t>(64, ((p.k + most_parts - 1) / most_parts + 3) / 4 * 4);
   const std::int64_t parts = (p.k + rows - 1) / rows;
+  const std::int64_t blocks = (p.n + block - 1) / block;
   const std::int64_t numbers = p.m * p.n;
-  Kernel kernel{.run = {}, .scratch_bytes = static_cast<std::size_t>((parts - 1) * numbers) * sizeof(float),
+  Kernel kernel{.run = {},
+                .scratch_bytes = static_cast<std::size_t>((parts - 1) * numbers) * sizeof(float),
                 .flops = p.flops()};
-  kernel.run = [p, has_bias, rows, parts, numbers](const KernelArguments& at) {
+  kernel.run = [p, rows, parts, blocks, numbers](const KernelArguments& at) {
     auto* sums = reinterpret_cast<float*>(at.scratch);
     auto* y = at.out<float>(0);
-    parallel_for(parts, grain_for(rows * p.n), [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t part = begin; part < end; ++part) {
-        const std::int64_t first = part * rows;
+    parallel_for(parts * blocks, grain_for(rows * std::min(p.n, block)), [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t task = begin; task < end; ++task) {
+        const std::int64_t part = task / blocks;
+        const std::int64_t l = part * rows;
+        const std::int64_t j = task % blocks * block;
         HWY_DYNAMIC_DISPATCH(rows_of)
-        (p.m, at.in<float>(0) + first, p.k, at.in<float>(1) + first * p.n, std::min(rows, p.k - first), p.n,
-         part == 0 ? y : sums + (part - 1) * numbers);
+        (p.m, at.in<float>(0) + l, p.k, at.in<float>(1) + l * p.n + j, p.n, std::min(rows, p.k - l),
+         std::min(block, p.n - j), (part == 0 ? y : sums + (part - 1) * numbers) + j);
       }
     });
-    for (std::int64_t part = 1; part < parts; ++part)
-      HWY_DYNAMIC_DISPATCH(add)(sums + (part - 1) * numbers, numbers, y);
-    for (std::int64_t r = 0; has_bias && r < p.m; ++r) HWY_DYNAMIC_DISPATCH(add)(at.in<float>(2), p.n, y + r * p.n);
+    parallel_for(numbers, grain_for(parts), [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t part = 1; part < parts; ++part)
+        HWY_DYNAMIC_DISPATCH(add)(sums + (part - 1) * numbers + begin, end - begin, y + begin);
+    });
   };
   return kernel;
 }
@@ -177,8 +198,10 @@ Kernel make_by_columns(const Product& p, bool has_bias) {
 }  // namespace
 
 Kernel make_few_rows(const Product& p, bool has_bias) {
+  constexpr std::int64_t least_columns = 16;  // fewer do not fill a vector
   if (p.batch != 1 || p.m > 4 || (p.transpose_a && p.m > 1)) return {};
-  return p.transpose_b ? make_by_columns(p, has_bias) : make_by_parts(p, has_bias);
+  if (p.transpose_b || p.n == 1) return make_by_columns(p, has_bias);  // a column lies as its transpose does
+  return p.n < least_columns || has_bias ? Kernel{} : make_by_parts(p);
 }
 
 }  // namespace narae::cpu

@@ -67,9 +67,89 @@ HWY_NOINLINE void block(const Gemm<T>& g, std::int64_t i, std::int64_t j, std::s
   });
 }
 
+// One vector of columns for `runs` times `length` rows: rows whose elements are neighbours in a, as those of windows are,
+// need one pointer for each run, so that there are enough sums to keep the processor busy.
+template <class T, int runs, int length, bool partial>
+HWY_NOINLINE void run_block(const Gemm<T>& g, std::int64_t i, std::int64_t j, std::size_t last) {
+  const hn::ScalableTag<T> d;
+  using V = hn::Vec<decltype(d)>;
+  const auto load = [&](const T* p) NARAE_INLINE -> V {
+    if constexpr (partial)
+      return load_first(d, p, last);
+    else
+      return hn::LoadU(d, p);
+  };
+  T* c = g.c + i * g.c_row + j;
+  V sum[runs * length];
+  unrolled(Count<runs * length>(), [&](auto r) NARAE_INLINE {
+    if (g.accumulate)
+      sum[r] = load(c + r * g.c_row);
+    else if (g.column_bias != nullptr)
+      sum[r] = load(g.column_bias + j);
+    else
+      sum[r] = g.row_bias != nullptr ? hn::Set(d, g.row_bias[i + r]) : hn::Zero(d);
+  });
+  const T* a[runs];
+  unrolled(Count<runs>(), [&](auto r) NARAE_INLINE { a[r] = g.a + g.a_rows[i + r * length]; });
+  for (std::int64_t l = 0; l < g.k; ++l) {
+    const std::int64_t column = g.a_columns[l];
+    const V right = load(g.b + g.b_rows[l] + j);
+    unrolled(Count<runs>(), [&](auto run) NARAE_INLINE {
+      unrolled(Count<length>(), [&](auto r) NARAE_INLINE {
+        V& own = sum[run * length + r];
+        own = hn::MulAdd(hn::Set(d, a[run][column + r]), right, own);
+      });
+    });
+  }
+  unrolled(Count<runs * length>(), [&](auto r) NARAE_INLINE {
+    if constexpr (partial)
+      store_first(d, sum[r], c + r * g.c_row, last);
+    else
+      hn::StoreU(sum[r], d, c + r * g.c_row);
+  });
+}
+
+// Runs of rows from i on as far as there are such: the number of rows that are done.
+template <class T, bool partial>
+std::int64_t run_columns(const Gemm<T>& g, std::int64_t i, std::int64_t j, std::size_t last) {
+  const auto is_run = [&](std::int64_t first, int length) {
+    if (first + length > g.m) return false;
+    for (int r = 1; r < length; ++r)
+      if (g.a_rows[first + r] != g.a_rows[first] + r) return false;
+    return true;
+  };
+  const auto take = [&](auto runs, auto length) {
+    for (int run = 0; run < runs; ++run)
+      if (!is_run(i + run * length, length)) return false;
+    run_block<T, runs, length, partial>(g, i, j, last);
+    i += runs * length;
+    return true;
+  };
+  const auto one = std::integral_constant<int, 1>();
+  for (;;) {
+    bool taken = false;
+    if constexpr (HWY_TARGET <= HWY_AVX3) {  // registers for more than 12 sums
+      taken = take(one, std::integral_constant<int, 14>()) ||
+              take(std::integral_constant<int, 3>(), std::integral_constant<int, 5>()) ||
+              take(std::integral_constant<int, 2>(), std::integral_constant<int, 7>());
+    }
+    taken = taken || take(one, std::integral_constant<int, 12>()) || take(one, std::integral_constant<int, 10>()) ||
+            take(std::integral_constant<int, 2>(), std::integral_constant<int, 5>()) ||
+            take(std::integral_constant<int, 4>(), std::integral_constant<int, 3>()) ||
+            take(one, std::integral_constant<int, 8>());
+    if (!taken) return i;
+  }
+}
+
 template <class T, int vectors, bool partial>
 void columns(const Gemm<T>& g, std::int64_t j, std::size_t last) {
   std::int64_t i = 0;
+  if constexpr (vectors == 1) {
+    if (g.ahead == nullptr) {
+      for (i = run_columns<T, partial>(g, i, j, last); i + 6 <= g.m; i = run_columns<T, partial>(g, i + 6, j, last))
+        block<T, 6, 1, partial>(g, i, j, last);
+    }
+  }
   for (; i + 6 <= g.m; i += 6) block<T, 6, vectors, partial>(g, i, j, last);
   for (; i + 4 <= g.m; i += 4) block<T, 4, vectors, partial>(g, i, j, last);
   for (; i + 2 <= g.m; i += 2) block<T, 2, vectors, partial>(g, i, j, last);

@@ -22,6 +22,6 @@ struct LoopPieces {
 [[nodiscard]] LoopPieces make_pieces(const Loop& loop);
 
 /// See Backend::Loops: convolutions with what oneDNN does in the same pass, and products of few terms with any loop.
-[[nodiscard]] Kernel make_behind(const KernelRequest& request, const Loop& loop, int from);
+[[nodiscard]] Kernel make_behind(const KernelRequest& request, const Loop& loop, int from, bool exact);
 
 }  // namespace narae::cpu
