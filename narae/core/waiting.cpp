@@ -122,7 +122,8 @@ class Waiting {
     next_.store(now + window, std::memory_order_relaxed);
     const Load load = Load::now();
     const Load before = std::exchange(before_, load);
-    if (fixed_ || before.when == 0) return;
+    const bool pause = load.when - before.when > 3 * window;  // what others did meanwhile says nothing
+    if (fixed_ || pause) return;
     if (!load.known) return set(true);
     const double others = ((load.all - before.all) - (load.own - before.own)) * 1e9 /
                           static_cast<double>(load.when - before.when);
