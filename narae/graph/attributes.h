@@ -52,6 +52,11 @@ struct Pool2dAttributes {
   std::int64_t ceil_mode;
   std::int64_t extent[2];
 };
+/// split3: three parts along an axis.
+struct Split3Attributes {
+  std::int64_t axis;
+  std::int64_t lengths[3];
+};
 /// sort along an axis.
 struct SortAttributes {
   std::int64_t axis;

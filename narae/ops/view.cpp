@@ -157,6 +157,37 @@ void concat_gradient(const GradientCase& at, std::span<Tensor> out) {
   }
 }
 
+// Queries, keys and values of one projection are what it is for: one pass, and one for the gradient.
+Signature infer_split3(Inputs inputs, Attributes words, int k) {
+  const auto a = attributes_as<Split3Attributes>(words);
+  Shape shape = inputs[0]->shape;
+  const int axis = normalize_axis(a.axis, shape.rank(), "split");
+  if (a.lengths[0] < 0 || a.lengths[1] < 0 || a.lengths[2] < 0 ||
+      a.lengths[0] + a.lengths[1] + a.lengths[2] != shape[axis]) {
+    fail("split", shape, "the sizes do not make up axis " + std::to_string(axis));
+  }
+  shape.set(axis, a.lengths[k]);
+  return {inputs[0]->dtype, shape};
+}
+
+std::vector<Tensor> compose_split3(std::span<const Tensor> inputs, Attributes words) {
+  const auto a = attributes_as<Split3Attributes>(words);
+  return {narrow(inputs[0], a.axis, 0, a.lengths[0]), narrow(inputs[0], a.axis, a.lengths[0], a.lengths[1]),
+          narrow(inputs[0], a.axis, a.lengths[0] + a.lengths[1], a.lengths[2])};
+}
+
+void split3_gradient(const GradientCase& at, std::span<Tensor> out) {
+  const auto a = attributes_as<Split3Attributes>(at.attributes);
+  if (!at.needs[0]) return;
+  std::array<Tensor, 3> parts;
+  for (std::size_t k = 0; k < 3; ++k) {
+    Shape shape = at.inputs[0].shape();
+    shape.set(static_cast<int>(a.axis), a.lengths[k]);
+    parts[k] = at.cotangents[k].defined() ? at.cotangents[k] : zeros(shape, at.inputs[0].dtype());
+  }
+  out[0] = concat(parts, a.axis);
+}
+
 Signature infer_pad(Inputs inputs, Attributes margins, int) {
   Shape shape = inputs[0]->shape;
   if (margins.size() != 2 * static_cast<std::size_t>(shape.rank())) {
@@ -216,6 +247,13 @@ const Op& slice_scatter_op = define_op({.name = "slice_scatter",
                                         .arity = 2,
                                         .infer = infer_slice_scatter,
                                         .gradient = slice_scatter_gradient});
+const Op& split3_op = define_op({.name = "split3",
+                                 .kind = OpClass::fused,
+                                 .arity = 1,
+                                 .results = 3,
+                                 .infer = infer_split3,
+                                 .gradient = split3_gradient,
+                                 .compose = compose_split3});
 const Op& concat_op = define_op(
     {.name = "concat", .kind = OpClass::view, .arity = -1, .infer = infer_concat, .gradient = concat_gradient});
 const Op& pad_op =
@@ -318,6 +356,10 @@ std::vector<Tensor> split(const Tensor& x, std::span<const std::int64_t> sizes, 
   const std::int64_t total = std::accumulate(sizes.begin(), sizes.end(), std::int64_t{0});
   if (total != x.shape()[at]) {
     fail("split", x.shape(), "the sizes add up to " + std::to_string(total) + " along axis " + std::to_string(at));
+  }
+  if (sizes.size() == 3) {
+    const Tensor all = apply(split3_op, {x}, words_of(Split3Attributes{at, {sizes[0], sizes[1], sizes[2]}}));
+    return {output(all, 0), output(all, 1), output(all, 2)};
   }
   std::vector<Tensor> parts;
   std::int64_t start = 0;

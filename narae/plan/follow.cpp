@@ -24,11 +24,13 @@ class Following {
   // Turns the loop into its producer followed by it, where the backend has that.
   void join(Value& value) {
     for (std::size_t i = 0; i < value.inputs.size(); ++i) {
-      const int v = value.inputs[i];
+      const int v = behind_reshapes(value.inputs[i]);
+      if (v < 0) continue;
       const Value& producer = program_.at(v);
-      if (producer.loop || producer.result_count() != 1 || uses_[static_cast<std::size_t>(v)] != 1) continue;
+      if (producer.loop || producer.result_count() != 1) continue;
       if (producer.op->kind != OpClass::general && producer.op->kind != OpClass::fused) continue;
-      if (!(producer.signature.shape == value.signature.shape) || producer.layout() != value.layout()) continue;
+      if (producer.signature.shape.count() != value.signature.shape.count() || producer.layout() != value.layout())
+        continue;
       Value joined = producer;
       joined.signature = value.signature;
       joined.results = value.results;
@@ -44,6 +46,12 @@ class Following {
       value = std::move(joined);
       return;
     }
+  }
+
+  // The value whose elements these are, in the same order, when nothing else reads them; or -1.
+  [[nodiscard]] int behind_reshapes(int v) const {
+    while (uses_[static_cast<std::size_t>(v)] == 1 && program_.at(v).op->name == "reshape") v = program_.at(v).inputs[0];
+    return uses_[static_cast<std::size_t>(v)] == 1 ? v : -1;
   }
 
   Program& program_;

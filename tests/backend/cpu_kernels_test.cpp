@@ -306,6 +306,11 @@ TEST_P(CpuKernels, Views) {
     }
     run("concat", {1}, {any({3, 2, 2}), any({3, 0, 2}), any({3, 5, 2})}, {3, 7, 2});
     run("concat", {0}, {any({100, 200}), any({300, 200})}, {400, 200});
+    check({.op = "split3",
+           .words = {1, 2, 0, 5},
+           .inputs = {any({3, 7, 2})},
+           .results = {{t, {3, 2, 2}}, {t, {3, 0, 2}}, {t, {3, 5, 2}}},
+           .same_bits = true});
     run("pad", {1, 2, 0, 3}, {any({4, 5}), any({})}, {7, 8});
     run("pad", {0, 0, 2, 2, 2, 2}, {any({60, 28, 28}), any({})}, {60, 32, 32});
     run("pad", {2, 1}, {any({0}), any({})}, {3});

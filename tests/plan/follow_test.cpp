@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "narae/core/random.h"
+#include "narae/core/threads.h"
 #include "narae/graph/eval.h"
 #include "narae/graph/grad.h"
 #include "narae/nn/nn.h"
@@ -159,10 +160,29 @@ TEST(Follow, WhatIsReadElsewhereIsNotFolded) {
   expect_near(result, compute(), 2e-5);
 }
 
+// The bias of every row is added with the product, also where the rows have been given back their axes.
+TEST(Follow, ProductsTakeOverTheirBias) {
+  const NoGrad no_gradients;
+  const Tensor x = random({2, 40, 96}, 1);
+  const Tensor w = random({96, 130}, 2);
+  const Tensor b = random({130}, 3);
+  const auto compute = [&](bool bias_first) {
+    Tensor y = matmul(x, w);
+    y = bias_first ? b + y : y + b;
+    return y.to_vector<float>();
+  };
+  for (const bool bias_first : {false, true}) {
+    const std::vector<float> joined = compute(bias_first);
+    EXPECT_EQ(steps_with("matmul+loop[add]"), 1) << last_plan().text;
+    const WithOptions apart(plainly);
+    expect_near(joined, compute(bias_first), 1e-5);
+  }
+}
+
 // A layer of 256 x 512 weights and a batch of `size`.
 struct Layer {
-  explicit Layer(std::int64_t size, const optim::SGDOptions& options)
-      : w(variable(random({256, 512}, 1))), x(random({size, 512}, 2)), sgd({w}, options) {}
+  explicit Layer(std::int64_t size, const optim::SGDOptions& options, double mean = 0)
+      : w(variable(random({256, 512}, 1))), x((random({size, 512}, 2) + mean).eval()), sgd({w}, options) {}
   optim::StepResult step(double scale = 1) {
     const Tensor loss = mean(square(matmul(x * scale, w, {.transpose_b = true})));
     return sgd.step(grad(loss, {w}));
@@ -185,6 +205,50 @@ TEST(Follow, AGradientOfASmallBatchGoesIntoItsUpdate) {
     }
     expect_near(joined.w.to_vector<float>(), plain.w.to_vector<float>(), 1e-5);
   }
+}
+
+// Inputs far from zero: what is left of large numbers is the norm, in whichever order they are added.
+TEST(Follow, NormsOfOffsetInputsAreRight) {
+  Layer joined(6, {.lr = 1e-9}, 1000);
+  const Tensor loss = mean(square(matmul(joined.x - 1000.0, joined.w, {.transpose_b = true})));
+  const double norm = joined.sgd.step(grad(loss, {joined.w})).gradient_norm();
+  const Tensor g = random({6, 256}, 4) - mean(random({6, 256}, 4), 0, {.keep = true});
+  const Tensor product = sum(matmul(joined.x, joined.w, {.transpose_b = true}) * detach(g).eval());
+  const double offset_norm = joined.sgd.step(grad(product, {joined.w})).gradient_norm();
+  EXPECT_GT(steps_with("matmul+loop["), 0);
+  const Tensor exact = matmul(cast(g, DType::f64), cast(joined.x, DType::f64), {.transpose_a = true});
+  EXPECT_NEAR(offset_norm, std::sqrt(sum(square(exact)).item()), 1e-5 * offset_norm);
+  EXPECT_GT(norm, 0);
+}
+
+TEST(Follow, TheNumberOfThreadsChangesNothing) {
+  const int before = thread_count();
+  std::vector<std::vector<float>> weights;
+  for (const int threads : {1, 2, 5}) {
+    set_thread_count(threads);
+    Layer layer(6, {.lr = 0.1, .momentum = 0.9});
+    for (int k = 0; k < 3; ++k) static_cast<void>(layer.step());
+    weights.push_back(layer.w.to_vector<float>());
+  }
+  set_thread_count(before);
+  EXPECT_EQ(weights[0], weights[1]);
+  EXPECT_EQ(weights[0], weights[2]);
+}
+
+// Where variables change, what is not finite must reach the guard: there rectifiers stay loops of their own.
+TEST(Follow, TrainingSeesWhatIsNotFinite) {
+  const nn::Conv2d conv(32, 32, 3, {.padding = 1});
+  const Tensor x = random({2, 32, 9, 9}, 1);
+  conv.weight().assign(full(conv.weight().shape(), std::numeric_limits<double>::quiet_NaN()));
+  optim::SGD sgd(conv.parameters(), {.lr = 0.1});
+  const auto step = [&] {
+    Tensor y = conv(x);
+    y = relu(y);
+    y = mean(square(y));
+    return sgd.step(grad(y, conv.parameters()));
+  };
+  EXPECT_FALSE(step().applied);
+  EXPECT_EQ(steps_with("conv2d_bias+loop"), 0) << last_plan().text;
 }
 
 TEST(Follow, ItIsNoLargerThanWithoutTheGradient) {

@@ -145,6 +145,31 @@ TEST_F(PreparedValuesTest, PlacesBesideDoNotCount) {
   EXPECT_EQ(last_plan().steps, later + 1) << last_plan().text;  // the reorder
 }
 
+// A plan whose sources are others each time is made anew without them: the weights are kept again.
+TEST_F(PreparedValuesTest, NumbersThatNeverStayAreLeftOut) {
+  const NoGrad no_gradients;
+  const Tensor table = variable(random({1, 32, 1, 1}, 41));
+  const auto steps = [&](double time) {
+    return steps_of([&] {
+      static_cast<void>((conv2d(x_, w_, {}, {.padding = 1}) + table * time).to_vector<float>());
+    });
+  };
+  std::int64_t last = 0;
+  for (int k = 0; k < 12; ++k) last = steps(k);
+  EXPECT_EQ(last_plan().steps, last + 1) << last_plan().text;  // the reorder
+  EXPECT_EQ(steps(12), last);
+}
+
+// So are weights that change before each run.
+TEST_F(PreparedValuesTest, WeightsThatNeverStayAreNotKept) {
+  for (int k = 0; k < 12; ++k) {
+    w_.assign(random({32, 32, 3, 3}, 50 + static_cast<std::uint64_t>(k)));
+    static_cast<void>(answer());
+  }
+  EXPECT_EQ(last_plan().prepared_bytes, 0) << last_plan().text;
+  expect_near(answer(), plainly());
+}
+
 TEST_F(PreparedValuesTest, ALaterExecutionFetchesNoMemory) {
   static_cast<void>(answer());
   static_cast<void>(answer());

@@ -9,6 +9,7 @@
 #include "narae/backend/cpu/conv.h"
 #include "narae/backend/cpu/gemm.h"
 #include "narae/backend/cpu/loop.h"
+#include "narae/backend/cpu/product.h"
 #include "narae/core/threads.h"
 #include "narae/graph/attributes.h"
 
@@ -100,6 +101,22 @@ class ProductBehind {
   std::int64_t threads_;
 };
 
+// A product to whose rows one row is added: oneDNN and the tile units do that with the product.
+Kernel make_product_with_bias(const KernelRequest& r, const Loop& loop, int from) {
+  const Shape& y = r.results[0].shape;
+  if (r.op->name != "matmul" || r.results[0].dtype != DType::f32 || y.rank() != 2 || loop.inputs.size() != 2 ||
+      loop.instructions.size() != 1 || loop.instructions[0].op->name != "add")
+    return {};
+  const Loop::Input& product = loop.inputs[static_cast<std::size_t>(from)];
+  const Loop::Input& row = loop.inputs[static_cast<std::size_t>(1 - from)];
+  Shape along_rows = contiguous_strides(loop.shape);
+  for (int i = 0; i + 1 < along_rows.rank(); ++i) along_rows.set(i, 0);
+  const bool fits = loop.shape[-1] == y[1] && product.strides == contiguous_strides(loop.shape) &&
+                    row.dtype == DType::f32 && row.strides == along_rows;
+  const auto words = attributes_as<MatmulAttributes>(r.attributes);
+  return fits ? make_product(product_of(r.inputs[0].shape, y, words), DType::f32, true) : Kernel{};
+}
+
 Kernel make_product_behind(const KernelRequest& r, const Loop& loop, int from) {
   if (r.op->name != "matmul" || r.results[0].dtype != DType::f32 || r.results[0].shape.rank() != 2) return {};
   const auto words = attributes_as<MatmulAttributes>(r.attributes);
@@ -121,6 +138,7 @@ Kernel make_product_behind(const KernelRequest& r, const Loop& loop, int from) {
 
 Kernel make_behind(const KernelRequest& request, const Loop& loop, int from, bool exact) {
   if (Kernel kernel = make_conv_behind(request, loop, from, exact)) return kernel;
+  if (Kernel kernel = make_product_with_bias(request, loop, from)) return kernel;
   return make_product_behind(request, loop, from);
 }
 

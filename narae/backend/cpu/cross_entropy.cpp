@@ -80,7 +80,8 @@ Kernel gradient(const Rows& rows) {
                       std::fill_n(result + i * rows.classes, rows.classes, skipped<T>(ignored));
                     });
               },
-          .flops = 14.0 * static_cast<double>(rows.count * rows.classes)};
+          .flops = 14.0 * static_cast<double>(rows.count * rows.classes),
+          .in_place = {0}};
 }
 
 Kernel make_cross_entropy(const KernelRequest& request) {

@@ -80,27 +80,10 @@ Kernel make_blocked(const Product& p, bool has_bias) {
   return kernel;
 }
 
-Kernel make_product(const Product& p, DType dtype, bool has_bias) {
-  if (p.batch * p.m * p.n * p.k == 0) return {};
-  if (dtype == DType::f32)
-    if (Kernel kernel = make_few_rows(p, has_bias)) return kernel;
-  if (dtype == DType::f32) return amx::make_product(p, has_bias, onednn::make_product(p, has_bias));
-  if (dtype == DType::f64) return make_blocked(p, has_bias);
-  return {};
-}
-
 Kernel make_matmul(const KernelRequest& request) {
   const auto words = attributes_as<MatmulAttributes>(request.attributes);
-  const Shape& a = request.inputs[0].shape;
-  const Shape& y = request.results[0].shape;
-  Product p{.batch = 1,
-            .m = y[-2],
-            .n = y[-1],
-            .k = words.transpose_a != 0 ? a[-2] : a[-1],
-            .transpose_a = words.transpose_a != 0,
-            .transpose_b = words.transpose_b != 0};
-  for (int i = 0; i < y.rank() - 2; ++i) p.batch *= y[i];
-  return make_product(p, request.results[0].dtype, false);
+  return make_product(product_of(request.inputs[0].shape, request.results[0].shape, words), request.results[0].dtype,
+                      false);
 }
 
 Kernel make_linear(const KernelRequest& request) {
@@ -114,4 +97,25 @@ const DefineKernel matmul(cpu_backend(), "matmul", make_matmul);
 const DefineKernel linear(cpu_backend(), "linear", make_linear);
 
 }  // namespace
+
+Product product_of(const Shape& a, const Shape& y, const MatmulAttributes& words) {
+  Product p{.batch = 1,
+            .m = y[-2],
+            .n = y[-1],
+            .k = words.transpose_a != 0 ? a[-2] : a[-1],
+            .transpose_a = words.transpose_a != 0,
+            .transpose_b = words.transpose_b != 0};
+  for (int i = 0; i < y.rank() - 2; ++i) p.batch *= y[i];
+  return p;
+}
+
+Kernel make_product(const Product& p, DType dtype, bool has_bias) {
+  if (p.batch * p.m * p.n * p.k == 0) return {};
+  if (dtype == DType::f32)
+    if (Kernel kernel = make_few_rows(p, has_bias)) return kernel;
+  if (dtype == DType::f32) return amx::make_product(p, has_bias, onednn::make_product(p, has_bias));
+  if (dtype == DType::f64) return make_blocked(p, has_bias);
+  return {};
+}
+
 }  // namespace narae::cpu

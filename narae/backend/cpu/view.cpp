@@ -179,6 +179,24 @@ Kernel make_concat(const KernelRequest& request) {
   }};
 }
 
+// The reverse of concat.
+Kernel make_split3(const KernelRequest& request) {
+  const AxisBytes x(request.inputs[0], attributes_as<Split3Attributes>(request.attributes).axis);
+  std::array<std::int64_t, 3> runs;
+  for (std::size_t k = 0; k < 3; ++k)
+    runs[k] = attributes_as<Split3Attributes>(request.attributes).lengths[k] * x.inner;
+  if (request.inputs[0].shape.count() == 0) return {};
+  return {.run = [x, runs](const KernelArguments& at) {
+    in_ranges(x.outer, x.length * x.inner, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t o = begin; o < end; ++o) {
+        const std::byte* from = at.inputs[0] + o * x.length * x.inner;
+        for (std::size_t k = 0; k < 3; from += runs[k], ++k)
+          if (runs[k] != 0) copy_bytes(from, runs[k], at.results[k] + o * runs[k]);
+      }
+    });
+  }};
+}
+
 // Rows (of the last axis) of the padded shape, each either all padding or a row of x between two margins.
 template <class T>
 struct Pad {
@@ -271,6 +289,7 @@ const DefineKernel flip(cpu_backend(), "flip", make_flip);
 const DefineKernel slice(cpu_backend(), "slice", make_slice);
 const DefineKernel slice_scatter(cpu_backend(), "slice_scatter", make_slice_scatter);
 const DefineKernel concat(cpu_backend(), "concat", make_concat);
+const DefineKernel split3(cpu_backend(), "split3", make_split3);
 const DefineKernel pad(cpu_backend(), "pad", make_pad);
 
 }  // namespace

@@ -120,6 +120,24 @@ Kernel make_concat(const KernelRequest& request) {
   });
 }
 
+Kernel make_split3(const KernelRequest& request) {
+  const auto a = attributes_as<Split3Attributes>(request.attributes);
+  const AxisView x(request.inputs[0].shape, a.axis);
+  return for_bytes(request.results[0].dtype, [&](auto zero) -> Kernel {
+    using T = decltype(zero);
+    return {.run = [a, x](const KernelArguments& at) {
+      const T* from = at.in<T>(0);
+      for (std::int64_t o = 0; o < x.outer; ++o) {
+        for (int k = 0; k < 3; ++k) {
+          const std::int64_t run = a.lengths[k] * x.inner;
+          std::copy_n(from, run, at.out<T>(k) + o * run);
+          from += run;
+        }
+      }
+    }};
+  });
+}
+
 Kernel make_pad(const KernelRequest& request) {
   const Shape& shape = request.inputs[0].shape;
   const Shape strides = contiguous_strides(request.results[0].shape);
@@ -162,6 +180,7 @@ const DefineKernel flip(reference_backend(), "flip", make_flip);
 const DefineKernel slice(reference_backend(), "slice", make_slice);
 const DefineKernel slice_scatter(reference_backend(), "slice_scatter", make_slice_scatter);
 const DefineKernel concat(reference_backend(), "concat", make_concat);
+const DefineKernel split3(reference_backend(), "split3", make_split3);
 const DefineKernel pad(reference_backend(), "pad", make_pad);
 const DefineKernel roll(reference_backend(), "roll", make_roll);
 
