@@ -48,9 +48,10 @@ class Panels {
 
   void pack(const T* w, T* packed) const;
 
-  /// tile (rows, columns) = rows of `left` from `first` on times a panel; zeros without `left`.
-  void multiply(const T* left, std::int64_t first, std::int64_t rows, std::int64_t panel, const T* packed,
-                T* tile) const {
+  /// tile (rows, columns) = rows of `left` from `first` on times a panel; zeros without `left`. The panel `next` (-1:
+  /// none) is fetched meanwhile.
+  void multiply(const T* left, std::int64_t first, std::int64_t rows, std::int64_t panel, std::int64_t next,
+                const T* packed, T* tile) const {
     if (left == nullptr) {
       std::memset(tile, 0, static_cast<std::size_t>(rows * columns()) * sizeof(T));
       return;
@@ -65,7 +66,7 @@ class Panels {
                  .b_rows = rows_.data(),
                  .c = tile,
                  .c_row = columns(),
-                 .ahead = large() && panel + 1 < count() ? packed + (panel + 1) * s_.k * columns() : nullptr});
+                 .ahead = large() && next >= 0 ? packed + next * s_.k * columns() : nullptr});
   }
 
  private:
@@ -104,14 +105,18 @@ struct RecurrentPhase {
   Prepare prepare;
   Finish finish;
 
-  // Panels [begin, end) for sequences [first, last).
+  // Panels [begin, end) for sequences [first, last), to and fro: the panels that a step reads last are still in the cache
+  // for the next, where all of them do not fit.
   void run(std::int64_t k, std::int64_t begin, std::int64_t end, std::int64_t first, std::int64_t last, T* tile) const {
     const T* operand = left(k);
-    for (std::int64_t panel = begin; panel < end; ++panel) {
+    const bool back = k % 2 == 1;
+    for (std::int64_t i = 0; i < end - begin; ++i) {
+      const std::int64_t panel = back ? end - 1 - i : begin + i;
+      const std::int64_t next = i + 1 == end - begin ? -1 : back ? panel - 1 : panel + 1;
       for (std::int64_t row = first; row < last; row += recurrent_rows) {
         const std::int64_t rows = std::min(recurrent_rows, last - row);
         prepare(k, panel, row, rows);
-        panels.multiply(operand, row, rows, panel, packed, tile);
+        panels.multiply(operand, row, rows, panel, next, packed, tile);
         finish(k, panel, row, rows, static_cast<const T*>(tile));
       }
     }
