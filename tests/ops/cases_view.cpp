@@ -66,6 +66,11 @@ const View views[] = {
     {"slice",
      {6, 2},
      [](const Tensor& x) {
+       return split(x, {4, 2}, 0)[1] * split(x, {2, 4}, 0)[0];
+     }},
+    {"split3",
+     {6, 2},
+     [](const Tensor& x) {
        return split(x, {1, 2, 3}, 0)[1] + split(x, 3, 0)[2];
      }},
     {"slice_scatter", {3, 2}, [](const Tensor& x) { return slice_scatter(x, 0, scalar_integer(1), 8, 2); }},

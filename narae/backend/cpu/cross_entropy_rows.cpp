@@ -40,7 +40,7 @@ T loss_of(const CrossEntropyRow<T>& row) {
   for_each_vector(d, row.logits, static_cast<std::size_t>(row.classes),
                   [&](auto x, std::size_t i, std::size_t count) NARAE_INLINE {
                     const auto z = hn::Sub(x, shift);
-                    exponentials = hn::Add(exponentials, keep_first(d, exp_of(d, z), hn::Zero(d), count));
+                    exponentials = hn::Add(exponentials, keep_first(d, exp_below(d, z), hn::Zero(d), count));
                     if (row.smoothing == T{0}) return;
                     const auto w = load_first(d, row.weights + i, count);
                     const auto product = hn::IfThenZeroElse(hn::Eq(w, hn::Zero(d)), hn::Mul(w, z));
@@ -63,7 +63,7 @@ void gradient_of(const CrossEntropyRow<T>& row, T dloss, T* gradient) {
   const auto shift = hn::Set(d, highest_of(row));
   auto exponentials = hn::Zero(d);
   for_each_vector(d, row.logits, n, [&](auto x, std::size_t i, std::size_t count) NARAE_INLINE {
-    const auto e = exp_of(d, hn::Sub(x, shift));
+    const auto e = exp_below(d, hn::Sub(x, shift));
     exponentials = hn::Add(exponentials, keep_first(d, e, hn::Zero(d), count));
     store(d, e, gradient + i, count);
   });

@@ -61,7 +61,9 @@ V log1p_of(D d, V x) {
 
 template <class D, class V>
 V sigmoid_of(D d, V x) {
-  return hn::Div(hn::Set(d, 1), hn::Add(hn::Set(d, 1), exp_of(d, hn::Neg(x))));
+  const auto one = hn::Set(d, 1);
+  const auto e = exp_below(d, hn::Neg(hn::Abs(x)));
+  return hn::Div(hn::IfThenElse(hn::Lt(x, hn::Zero(d)), e, one), hn::Add(one, e));
 }
 
 // Functions of one vector.

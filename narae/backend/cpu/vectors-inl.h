@@ -87,6 +87,28 @@ HWY_INLINE hn::Vec<D> exp_of(D d, hn::Vec<D> x) {
   return exponential_edges(d, x, hn::Exp(d, x));
 }
 
+/// e^x for x that is not much above 0; exactly 0 far below it, NaN for NaN. x = q ln 2 + r with |r| <= ln 2 / 2 and the
+/// series of e^r; errors are a unit or two in the last place.
+template <class D>
+HWY_INLINE hn::Vec<D> exp_below(D d, hn::Vec<D> x) {
+  if constexpr (sizeof(hn::TFromD<D>) == 8) {
+    return exp_of(d, x);
+  } else {
+    const auto whole = hn::NearestInt(hn::Mul(x, hn::Set(d, 1.44269504F)));
+    const auto q = hn::ConvertTo(d, whole);
+    // ln 2 in two parts, of which the first times q is exact.
+    const auto r = hn::NegMulAdd(q, hn::Set(d, 1.42860677e-6F), hn::NegMulAdd(q, hn::Set(d, 0.693145752F), x));
+    const auto pair = [&](float a, float b) NARAE_INLINE { return hn::MulAdd(r, hn::Set(d, b), hn::Set(d, a)); };
+    const auto square = hn::Mul(r, r);
+    const auto tail = hn::MulAdd(square, pair(1.0F / 720, 1.0F / 5040), pair(1.0F / 24, 1.0F / 120));
+    const auto series = hn::MulAdd(square, tail, pair(0.5F, 1.0F / 6));
+    const auto of_r = hn::MulAdd(square, series, hn::Add(r, hn::Set(d, 1)));
+    const hn::RebindToSigned<D> integers;
+    const auto power = hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(whole, hn::Set(integers, 127))));
+    return hn::IfThenZeroElse(hn::Lt(x, hn::Set(d, -87)), hn::Mul(of_r, power));
+  }
+}
+
 /// `y` = log(x) from the vector library, mended where that is wrong: outside (0, inf).
 template <class D>
 HWY_INLINE hn::Vec<D> logarithm_edges(D d, hn::Vec<D> x, hn::Vec<D> y) {
