@@ -60,8 +60,7 @@ std::vector<std::string> their_command(const std::string& job, const std::string
           std::to_string(sides.threads)};
 }
 
-std::vector<Mode> start_peers(const Job& job, const std::vector<std::string>& names, const Sides& sides,
-                              double first) {
+std::vector<Mode> start_peers(const Job& job, const std::vector<std::string>& names, const Sides& sides, double first) {
   std::vector<Mode> modes;
   for (const std::string& mode : names) {
     auto peer = std::make_unique<Peer>(their_command(job.name, mode, sides));
@@ -227,9 +226,10 @@ Row compare_with_busy_core(const Job& mlp, const Sides& sides) {
   const Row alone = row;
   const BusyCore neighbour;
   measure();
-  row.notes = fmt::format("busy: beside a busy core the MLP's step takes {:.2f} ms, {:.2f} times as long as alone "
-                          "(5 is allowed)",
-                          1e3 * row.ours, row.ours / alone.ours);
+  row.notes = fmt::format(
+      "busy: beside a busy core the MLP's step takes {:.2f} ms, {:.2f} times as long as alone "
+      "(5 is allowed)",
+      1e3 * row.ours, row.ours / alone.ours);
   if (!modes.empty()) row.notes += fmt::format("; PyTorch's {:.2f} times", row.theirs / alone.theirs);
   row.notes += ".";
   return row;

@@ -20,7 +20,7 @@ struct Job {
   double tolerance = 1e-4;                                                 ///< of the first results, between both sides
   std::vector<std::string> modes = {"eager", "channels_last", "compile"};  ///< of the peer
   std::vector<std::string> rivals = {};  ///< modes of the peer that are no PyTorch: told beside the row
-  bool timed = true;  ///< a row of the table; otherwise for its memory alone
+  bool timed = true;                     ///< a row of the table; otherwise for its memory alone
 };
 
 /// Jobs that have a peer in PyTorch (bench/pytorch/train_step.py, by the same names). `weights` holds the first

@@ -6,6 +6,7 @@
 #include "narae/core/waiting.h"
 
 #include <fcntl.h>
+#include <omp.h>
 #include <sched.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -83,7 +84,7 @@ struct Load {
 // A team that does nothing and brings the threads that libgomp manages to more than there are cores.
 class ParkedTeam {
  public:
-  ParkedTeam() : size_(std::max(2, available_cores() - thread_count() + 2)), thread_([this] { park(); }) {}
+  ParkedTeam() : size_(std::max(2, omp_get_num_procs() - thread_count() + 2)), thread_([this] { park(); }) {}
   ~ParkedTeam() {
     {
       const std::lock_guard lock(mutex_);
@@ -125,9 +126,9 @@ class Waiting {
     const bool pause = load.when - before.when > 3 * window;  // what others did meanwhile says nothing
     if (fixed_ || pause) return;
     if (!load.known) return set(true);
-    const double others = ((load.all - before.all) - (load.own - before.own)) * 1e9 /
-                          static_cast<double>(load.when - before.when);
-    set(should_sleep(team_ != nullptr, others - (cores_ - thread_count())));
+    const double others =
+        ((load.all - before.all) - (load.own - before.own)) * 1e9 / static_cast<double>(load.when - before.when);
+    set(should_sleep(team_ != nullptr, others - (omp_get_num_procs() - thread_count())));
   }
   void fix(std::optional<bool> sleep) {
     const std::lock_guard lock(mutex_);
@@ -147,7 +148,6 @@ class Waiting {
 
   std::atomic<std::int64_t> next_ = 0;
   std::mutex mutex_;
-  const int cores_ = available_cores();
   bool fixed_ = false;
   Load before_;
   std::unique_ptr<ParkedTeam> team_;

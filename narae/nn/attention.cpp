@@ -120,8 +120,8 @@ Tensor MultiHeadAttention::attend_to_itself(const Tensor& x, const Attend& atten
   const Tensor y = linear(x, in_weight_, in_bias_);  // one product for all three
   const std::int64_t kv_width = kv_heads_ * (width_ / heads_);
   const std::vector<Tensor> parts = split(y, {width_, kv_width, kv_width}, 2);
-  return joined(attend(split_heads(parts[0], queries), split_heads(parts[1], keys), split_heads(parts[2], values),
-                       dropout));
+  return joined(
+      attend(split_heads(parts[0], queries), split_heads(parts[1], keys), split_heads(parts[2], values), dropout));
 }
 
 Tensor MultiHeadAttention::attend_to(const Tensor& query, const KeysAndValues& memory,

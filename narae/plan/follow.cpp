@@ -50,7 +50,8 @@ class Following {
 
   // The value whose elements these are, in the same order, when nothing else reads them; or -1.
   [[nodiscard]] int behind_reshapes(int v) const {
-    while (uses_[static_cast<std::size_t>(v)] == 1 && program_.at(v).op->name == "reshape") v = program_.at(v).inputs[0];
+    while (uses_[static_cast<std::size_t>(v)] == 1 && program_.at(v).op->name == "reshape")
+      v = program_.at(v).inputs[0];
     return uses_[static_cast<std::size_t>(v)] == 1 ? v : -1;
   }
 

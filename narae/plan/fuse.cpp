@@ -185,7 +185,8 @@ class Fusion {
     members_.resize(program_.values.size());
     users_.resize(program_.values.size());
     for (std::size_t v = 0; v < program_.values.size(); ++v) {
-      for (const int input : program_.values[v].inputs) users_[static_cast<std::size_t>(input)].push_back(static_cast<int>(v));
+      for (const int input : program_.values[v].inputs)
+        users_[static_cast<std::size_t>(input)].push_back(static_cast<int>(v));
       if (!in_loop_[v]) continue;
       loop_of_[v] = groups_.of(static_cast<int>(v));
       members_[static_cast<std::size_t>(loop_of_[v])].push_back(static_cast<int>(v));
@@ -262,7 +263,8 @@ class Fusion {
   }
 
   [[nodiscard]] static bool is_cheap(const Op& op) {
-    constexpr std::array names = {"add", "sub", "mul", "square", "neg", "greater", "less", "greater_equal", "less_equal"};
+    constexpr std::array names = {"add",     "sub",  "mul",           "square",    "neg",
+                                  "greater", "less", "greater_equal", "less_equal"};
     return std::find(names.begin(), names.end(), op.name) != names.end();
   }
 
@@ -312,7 +314,8 @@ class Fusion {
     is_result_ = is_root_;
     for (std::size_t v = 0; v < program_.values.size(); ++v) {
       for (const int input : program_.values[v].inputs) {
-        if (!in_loop_[v] || loop_of(input) != loop_of(static_cast<int>(v))) is_result_[static_cast<std::size_t>(input)] = true;
+        if (!in_loop_[v] || loop_of(input) != loop_of(static_cast<int>(v)))
+          is_result_[static_cast<std::size_t>(input)] = true;
       }
     }
   }
@@ -423,10 +426,10 @@ class Fusion {
   Groups groups_;
   std::vector<DType> types_;
   std::vector<bool> in_loop_;
-  std::vector<int> loop_of_;                // of each value, see list_loops
-  std::vector<std::vector<int>> members_;   // of each loop, ascending
+  std::vector<int> loop_of_;               // of each value, see list_loops
+  std::vector<std::vector<int>> members_;  // of each loop, ascending
   std::vector<std::vector<int>> users_;
-  std::vector<bool> is_root_;               // outputs, stored values, the guard
+  std::vector<bool> is_root_;  // outputs, stored values, the guard
   std::vector<bool> is_result_;
   std::vector<DType> type_;  // of a group, at its leader
   Program to_;

@@ -38,7 +38,8 @@ class Gram : Rewriter {
     const std::int64_t k = to_.at(product.inputs[0]).signature.shape[0];
     Value wide = product;  // written in its place, in f64: what is left of large numbers must be right
     wide.signature.dtype = DType::f64;
-    const int both = write(wide, "mul", {gram(wide, product.inputs[0], k), gram(wide, product.inputs[1], k)}, {}, {k, k});
+    const int both =
+        write(wide, "mul", {gram(wide, product.inputs[0], k), gram(wide, product.inputs[1], k)}, {}, {k, k});
     const ReduceAttributes all{.axes = 0b11, .keep = 0};
     const Attributes axes = words_of(all);
     const int sum = write(wide, "sum", {both}, {axes.begin(), axes.end()}, {});

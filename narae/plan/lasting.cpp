@@ -28,9 +28,10 @@ void LastingValues::extend(const Program& program) {
         all = std::set<int>{value.argument};
       continue;
     }
-    const bool of_lasting = !value.inputs.empty() && std::all_of(value.inputs.begin(), value.inputs.end(), [&](int input) {
-      return is(input) && (takes_numbers(value) || sources(input).empty() || is_of_variables(program, input));
-    });
+    const bool of_lasting =
+        !value.inputs.empty() && std::all_of(value.inputs.begin(), value.inputs.end(), [&](int input) {
+          return is(input) && (takes_numbers(value) || sources(input).empty() || is_of_variables(program, input));
+        });
     if (!of_lasting) continue;
     std::set<int> found;
     for (const int input : value.inputs) found.insert(sources(input).begin(), sources(input).end());
@@ -45,7 +46,7 @@ bool LastingValues::lasts(Argument::Kind kind) const {
 
 bool LastingValues::is_of_variables(const Program& program, int v) const {
   return is(v) && std::any_of(sources(v).begin(), sources(v).end(),
-                     [&](int a) { return kind_of(program, a) == Argument::Kind::variable; });
+                              [&](int a) { return kind_of(program, a) == Argument::Kind::variable; });
 }
 
 }  // namespace narae::plan

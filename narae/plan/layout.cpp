@@ -16,8 +16,7 @@ namespace {
 
 class LayoutPass : Rewriter {
  public:
-  LayoutPass(bool loops, Lasting lasting)
-      : lasting_(lasting), layouts_(cpu_backend().layouts()), loops_(loops) {}
+  LayoutPass(bool loops, Lasting lasting) : lasting_(lasting), layouts_(cpu_backend().layouts()), loops_(loops) {}
 
   void run(Program& program) {
     stores_ = !program.stores.empty() || program.guard >= 0;
@@ -77,7 +76,8 @@ class LayoutPass : Rewriter {
     LayoutChoice choice;
     if (!layouts_.choose({value.op, value.attributes, inputs, results, lie}, choice)) return false;
     lasting_.extend(to_);
-    if (choice.weights >= 0 && (stores_ || !lasting_.is_of_variables(to_, value.inputs[static_cast<std::size_t>(choice.weights)])))
+    if (choice.weights >= 0 &&
+        (stores_ || !lasting_.is_of_variables(to_, value.inputs[static_cast<std::size_t>(choice.weights)])))
       choice.inputs[static_cast<std::size_t>(choice.weights)] = Layout::row_major;
     for (std::size_t i = 0; i < value.inputs.size(); ++i)
       value.inputs[i] = in_layout(value.inputs[i], choice.inputs[i]);

@@ -7,8 +7,8 @@
 
 namespace narae::plan {
 
-/// What counts as lasting in plans that change no variable (lasting.h). A plan whose sources are others almost each time
-/// is made anew with less.
+/// What counts as lasting in plans that change no variable (lasting.h). A plan whose sources are others almost each
+/// time is made anew with less.
 enum class Lasting : std::uint8_t { nothing, variables, numbers };
 
 /// What the passes may do; tests switch parts off to compare.

@@ -17,9 +17,10 @@ INSTANTIATE_TEST_SUITE_P(Types, CpuKernels, ::testing::Values(DType::f32, DType:
 
 TEST_P(CpuKernels, Matmul) {
   const DType t = GetParam();
-  const std::int64_t shapes[][4] = {{1, 1, 1, 1},    {1, 7, 5, 3},   {1, 64, 10, 256}, {1, 33, 130, 65}, {3, 5, 4, 17},
-                                    {2, 1, 31, 129}, {1, 200, 1, 9}, {4, 24, 24, 24},  {1, 150, 257, 70},
-                                    {1, 1, 500, 700}, {1, 2, 77, 3000}, {1, 3, 3, 65}, {1, 4, 260, 131}};
+  const std::int64_t shapes[][4] = {{1, 1, 1, 1},      {1, 7, 5, 3},     {1, 64, 10, 256}, {1, 33, 130, 65},
+                                    {3, 5, 4, 17},     {2, 1, 31, 129},  {1, 200, 1, 9},   {4, 24, 24, 24},
+                                    {1, 150, 257, 70}, {1, 1, 500, 700}, {1, 2, 77, 3000}, {1, 3, 3, 65},
+                                    {1, 4, 260, 131}};
   for (const auto& [count, m, n, k] : shapes) {
     const std::int64_t batch = count;  // clang 14 does not capture structured bindings
     for (const std::int64_t ta : {0, 1}) {

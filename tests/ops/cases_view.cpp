@@ -135,10 +135,7 @@ std::vector<OperatorCase> view_cases() {
                          },
                      .differentiable = false});
   }
-  cases.push_back({.ops = {"split3"},
-                   .label = "three",
-                   .inputs = {{.shape = {2, 7, 3}}},
-                   .function = [](Inputs x) {
+  cases.push_back({.ops = {"split3"}, .label = "three", .inputs = {{.shape = {2, 7, 3}}}, .function = [](Inputs x) {
                      const std::vector<Tensor> parts = split(x[0], {2, 4, 1}, 1);
                      return Results{concat({square(parts[1]), parts[0] * 3.0}, 1), parts[1]};
                    }});

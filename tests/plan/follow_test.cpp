@@ -42,7 +42,8 @@ constexpr PlanOptions plainly{.fuse = false, .layouts = false, .fast_kernels = f
 
 std::int64_t steps_with(const std::string& part) {
   const std::vector<std::string> names = last_plan().names;
-  return std::count_if(names.begin(), names.end(), [&](const std::string& name) { return name.find(part) != std::string::npos; });
+  return std::count_if(names.begin(), names.end(),
+                       [&](const std::string& name) { return name.find(part) != std::string::npos; });
 }
 
 void expect_near(const std::vector<float>& a, const std::vector<float>& b, double tolerance) {
@@ -60,10 +61,10 @@ struct Block {
         x(random({2, channels, side, side}, 5)) {
     conv.weight().assign(random(conv.weight().shape(), 6));
     norm.load_state_dict(std::map<std::string, Array>{{"weight", random({channels}, 7).array()},
-                          {"bias", random({channels}, 8).array()},
-                          {"running_mean", random({channels}, 9).array()},
-                          {"running_var", (square(random({channels}, 10)) + 0.5).array()},
-                          {"num_batches_tracked", scalar_integer(1).array()}});
+                                                      {"bias", random({channels}, 8).array()},
+                                                      {"running_mean", random({channels}, 9).array()},
+                                                      {"running_var", (square(random({channels}, 10)) + 0.5).array()},
+                                                      {"num_batches_tracked", scalar_integer(1).array()}});
     norm.eval();
   }
   [[nodiscard]] Tensor normal(const Tensor& z) const { return norm(conv(z)); }
@@ -132,10 +133,10 @@ TEST(Follow, FoldedWeightsFollowTheirVariables) {
   Block block(32, 9, true);
   static_cast<void>(block.added());
   block.norm.load_state_dict(std::map<std::string, Array>{{"weight", random({32}, 20).array()},
-                              {"bias", random({32}, 21).array()},
-                              {"running_mean", random({32}, 22).array()},
-                              {"running_var", (square(random({32}, 23)) + 0.5).array()},
-                              {"num_batches_tracked", scalar_integer(2).array()}});
+                                                          {"bias", random({32}, 21).array()},
+                                                          {"running_mean", random({32}, 22).array()},
+                                                          {"running_var", (square(random({32}, 23)) + 0.5).array()},
+                                                          {"num_batches_tracked", scalar_integer(2).array()}});
   const std::vector<float> after = block.added();
   const WithOptions options(plainly);
   expect_near(after, block.added(), 2e-5);

@@ -150,9 +150,7 @@ TEST_F(PreparedValuesTest, NumbersThatNeverStayAreLeftOut) {
   const NoGrad no_gradients;
   const Tensor table = variable(random({1, 32, 1, 1}, 41));
   const auto steps = [&](double time) {
-    return steps_of([&] {
-      static_cast<void>((conv2d(x_, w_, {}, {.padding = 1}) + table * time).to_vector<float>());
-    });
+    return steps_of([&] { static_cast<void>((conv2d(x_, w_, {}, {.padding = 1}) + table * time).to_vector<float>()); });
   };
   std::int64_t last = 0;
   for (int k = 0; k < 12; ++k) last = steps(k);

@@ -83,8 +83,7 @@ class ProductBehind {
                      .c_row = block_columns});
     std::array<const std::byte*, most_inputs> inputs;
     for (std::size_t s = 0, next = 2; s < inputs_; ++s) inputs[s] = s == from_ ? nullptr : at.inputs[next++];
-    std::byte* const areas =
-        at.scratch + static_cast<std::size_t>(threads_) * (block_numbers * sizeof(float));
+    std::byte* const areas = at.scratch + static_cast<std::size_t>(threads_) * (block_numbers * sizeof(float));
     for (std::int64_t r = 0; r < rows; ++r) {
       const std::int64_t first = (i + r) * n_ + j;
       // Where element 0 of the whole result would be, were it stored: the loop adds `first`.
@@ -124,8 +123,8 @@ Kernel make_product_behind(const KernelRequest& r, const Loop& loop, int from) {
   const Shape& a = r.inputs[0].shape;
   const Shape& b = r.inputs[1].shape;
   const Loop::Input& input = loop.inputs[static_cast<std::size_t>(from)];
-  const bool fits = a[0] > 0 && a[0] <= Backend::Loops::few_terms && b[1] >= Backend::Loops::least_columns && loop.inputs.size() <= ProductBehind::most_inputs &&
-                    input.strides == contiguous_strides(loop.shape);
+  const bool fits = a[0] > 0 && a[0] <= Backend::Loops::few_terms && b[1] >= Backend::Loops::least_columns &&
+                    loop.inputs.size() <= ProductBehind::most_inputs && input.strides == contiguous_strides(loop.shape);
   if (!fits || is_wide(loop)) return {};
   const auto product = std::make_shared<const ProductBehind>(a, b, loop, from);
   return {.run = [product](const KernelArguments& at) { product->run(at); },

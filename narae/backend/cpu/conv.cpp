@@ -116,7 +116,8 @@ Kernel make_conv_behind(const KernelRequest& r, const Loop& loop, int from, bool
   if (r.op->name != "conv2d" && r.op->name != "conv2d_bias") return {};
   const std::optional<ConvFollower> follower = follower_of(loop, from);
   const Convolution c = convolution_of(r);
-  if (!follower || (exact && follower->rectifies) || r.results[0].dtype != DType::f32 || is_empty(c.geometry) || !prefers_onednn(c.geometry, c.pass))
+  if (!follower || (exact && follower->rectifies) || r.results[0].dtype != DType::f32 || is_empty(c.geometry) ||
+      !prefers_onednn(c.geometry, c.pass))
     return {};
   Kernel kernel = onednn::make_conv(c.geometry, c.pass, c.has_bias,
                                     {r.input_layout(0), r.result_layout(0), r.input_layout(1)}, *follower);

@@ -142,7 +142,7 @@ HWY_EXPORT(add);
 
 namespace {
 
-constexpr std::int64_t block = 4096;  // columns of a part
+constexpr std::int64_t block = 4096;             // columns of a part
 constexpr double bytes_of_a_thread = 96 * 1024;  // of b that are worth another thread
 
 std::int64_t grain_for(std::int64_t numbers) {
@@ -157,9 +157,8 @@ Kernel make_by_parts(const Product& p) {
   const std::int64_t parts = (p.k + rows - 1) / rows;
   const std::int64_t blocks = (p.n + block - 1) / block;
   const std::int64_t numbers = p.m * p.n;
-  Kernel kernel{.run = {},
-                .scratch_bytes = static_cast<std::size_t>((parts - 1) * numbers) * sizeof(float),
-                .flops = p.flops()};
+  Kernel kernel{
+      .run = {}, .scratch_bytes = static_cast<std::size_t>((parts - 1) * numbers) * sizeof(float), .flops = p.flops()};
   kernel.run = [p, rows, parts, blocks, numbers](const KernelArguments& at) {
     auto* sums = reinterpret_cast<float*>(at.scratch);
     auto* y = at.out<float>(0);

@@ -67,8 +67,8 @@ HWY_NOINLINE void block(const Gemm<T>& g, std::int64_t i, std::int64_t j, std::s
   });
 }
 
-// One vector of columns for `runs` times `length` rows: rows whose elements are neighbours in a, as those of windows are,
-// need one pointer for each run, so that there are enough sums to keep the processor busy.
+// One vector of columns for `runs` times `length` rows: rows whose elements are neighbours in a, as those of windows
+// are, need one pointer for each run, so that there are enough sums to keep the processor busy.
 template <class T, int runs, int length, bool partial>
 HWY_NOINLINE void run_block(const Gemm<T>& g, std::int64_t i, std::int64_t j, std::size_t last) {
   const hn::ScalableTag<T> d;

@@ -63,8 +63,8 @@ bool prefers_winograd(const ConvGeometry& g, ConvPass pass, bool lasting_weights
   const auto tiles = static_cast<double>(g.batch * rows * columns);
   const double products = tiles * 72 * pairs / 245;
   const double numbers = tiles * 36 * 8 * static_cast<double>(g.channels + g.filters) / 50;
-  const double weights =
-      lasting_weights ? pairs * 36 * 4 / 21 : pairs * (36 * 8 + 36) / 21 * (pass == ConvPass::weight_gradient ? 1.7 : 1);
+  const double weights = lasting_weights ? pairs * 36 * 4 / 21
+                                         : pairs * (36 * 8 + 36) / 21 * (pass == ConvPass::weight_gradient ? 1.7 : 1);
   const double direct = g.flops() / 240;
   const double gain = direct / (products + numbers + weights);
   const bool many_weights = pairs * 36 * sizeof(float) > 20e6;
@@ -91,11 +91,10 @@ struct Algorithm {
     using Forward = dnnl::convolution_forward;
     const bool inference = how.lasting_weights && kind == algorithm::convolution_winograd;
     const auto prop = inference ? dnnl::prop_kind::forward_inference : dnnl::prop_kind::forward_training;
-    const Forward::desc desc =
-        how.has_bias ? Forward::desc(prop, kind, any(of.x), any(of.w), of.bias, any(of.y), s.stride, s.dilation, s.padding,
-                                 s.padding_after)
-                 : Forward::desc(prop, kind, any(of.x), any(of.w), any(of.y), s.stride, s.dilation, s.padding,
-                                 s.padding_after);
+    const Forward::desc desc = how.has_bias ? Forward::desc(prop, kind, any(of.x), any(of.w), of.bias, any(of.y),
+                                                            s.stride, s.dilation, s.padding, s.padding_after)
+                                            : Forward::desc(prop, kind, any(of.x), any(of.w), any(of.y), s.stride,
+                                                            s.dilation, s.padding, s.padding_after);
     dnnl::primitive_attr attr = attributes();
     dnnl::post_ops after;
     if (how.follower.adds) after.append_sum(1);
@@ -209,9 +208,9 @@ ConvLayouts conv_layouts(const ConvGeometry& g, ConvPass pass, bool has_bias) {
     ConvLayouts result =
         with_best(g, pass, {.has_bias = has_bias}, [&](const Algorithm& with) { return layouts_of(pass, with); });
     if (pass == ConvPass::forward)
-      result.w = with_best(g, pass, {.has_bias = has_bias, .lasting_weights = true},
-                           [&](const Algorithm& with) { return layouts_of(pass, with); })
-                     .w;
+      result.w = with_best(g, pass, {.has_bias = has_bias, .lasting_weights = true}, [&](const Algorithm& with) {
+                   return layouts_of(pass, with);
+                 }).w;
     return result;
   } catch (const dnnl::error& e) {
     if (e.status == dnnl_unimplemented) return {};

@@ -105,8 +105,8 @@ struct RecurrentPhase {
   Prepare prepare;
   Finish finish;
 
-  // Panels [begin, end) for sequences [first, last), to and fro: the panels that a step reads last are still in the cache
-  // for the next, where all of them do not fit.
+  // Panels [begin, end) for sequences [first, last), to and fro: the panels that a step reads last are still in the
+  // cache for the next, where all of them do not fit.
   void run(std::int64_t k, std::int64_t begin, std::int64_t end, std::int64_t first, std::int64_t last, T* tile) const {
     const T* operand = left(k);
     const bool back = k % 2 == 1;
