@@ -41,6 +41,18 @@ struct Copy {
   }
 };
 
+// One long run is cut into as many equal pieces as go, so that threads can share it.
+void cut(Axis& run, std::vector<Axis>& outer) {
+  constexpr std::int64_t least = 1 << 14;
+  for (const std::int64_t pieces : {64, 32, 16, 12, 10, 9, 8, 7, 6, 5, 4, 3, 2}) {
+    const std::int64_t extent = run.extent / pieces;
+    if (run.extent % pieces != 0 || extent < least) continue;
+    outer.push_back({pieces, run.stride * extent, run.own_stride * extent});
+    run.extent = extent;
+    return;
+  }
+}
+
 Copy merged(const Shape& shape, const Shape& strides) {
   const Shape own = contiguous_strides(shape);
   std::vector<Axis> axes;
@@ -57,6 +69,7 @@ Copy merged(const Shape& shape, const Shape& strides) {
     copy.inner = axes.back();
     axes.pop_back();
   }
+  if (axes.empty()) cut(copy.inner, axes);
   copy.outer = std::move(axes);
   for (const Axis& axis : copy.outer) copy.count *= axis.extent;
   return copy;
