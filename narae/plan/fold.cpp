@@ -17,14 +17,7 @@ class Folding : Rewriter {
   explicit Folding(Lasting lasting) : lasting_(lasting) {}
 
   void run(Program& program) {
-    const std::vector<int> uses = count_uses(program);
-    std::size_t next = 0;
-    rewrite(program, [&](Value value) {
-      const bool once = uses[next++] == 1;
-      const int v = place(std::move(value));
-      note(v, once);
-      return v;
-    });
+    rewrite_with_uses(program, [this](Value value) { return place(std::move(value)); });
     remove_dead(to_);
     program = std::move(to_);
   }
@@ -33,14 +26,8 @@ class Folding : Rewriter {
   [[nodiscard]] bool is(int v, std::string_view name) const { return to_.at(v).op->name == name; }
   [[nodiscard]] bool is_convolution(int v) const { return is(v, "conv2d") || is(v, "conv2d_bias"); }
 
-  // What is known of the values up to v, which was placed last.
-  void note(int v, bool once) {
-    lasting_.extend(to_);
-    once_.resize(to_.values.size(), false);
-    once_[static_cast<std::size_t>(v)] = once;
-  }
-
   int place(Value value) {
+    lasting_.extend(to_);
     const std::string_view name = value.op->name;
     if (name != "add" && name != "sub" && name != "mul") return append(std::move(value));
     for (std::size_t side = 0; side < (name == "sub" ? 1 : 2); ++side) {
@@ -64,7 +51,7 @@ class Folding : Rewriter {
 
   // A convolution of lasting weights that nothing else reads.
   [[nodiscard]] bool can_take_over(int v) const {
-    if (!is_convolution(v) || !once_[static_cast<std::size_t>(v)]) return false;
+    if (!is_convolution(v) || uses_[static_cast<std::size_t>(v)] != 1) return false;
     const std::vector<int>& inputs = to_.at(v).inputs;
     return lasting_.is_of_variables(to_, inputs[1]) && (inputs.size() < 3 || lasting_.is(inputs[2]));
   }
@@ -103,7 +90,6 @@ class Folding : Rewriter {
   }
 
   LastingValues lasting_;
-  std::vector<bool> once_;  // values that are read once
 };
 
 }  // namespace

@@ -18,14 +18,7 @@ constexpr std::int64_t least_numbers = 1 << 16;  // of the gradient
 class Gram : Rewriter {
  public:
   void run(Program& program) {
-    const std::vector<int> uses = count_uses(program);
-    std::size_t next = 0;
-    rewrite(program, [&](Value value) {
-      const int v = place(std::move(value));
-      uses_.resize(to_.values.size(), 0);
-      uses_[static_cast<std::size_t>(v)] = uses[next++];
-      return v;
-    });
+    rewrite_with_uses(program, [this](Value value) { return place(std::move(value)); });
     remove_dead(to_);
     program = std::move(to_);
   }
@@ -69,8 +62,6 @@ class Gram : Rewriter {
     const Attributes words = words_of(second_transposed);
     return write(wide, "matmul", {same, same}, {words.begin(), words.end()}, {k, k});
   }
-
-  std::vector<int> uses_;  // of each value, before
 };
 
 }  // namespace

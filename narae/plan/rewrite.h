@@ -31,6 +31,19 @@ class Rewriter {
   }
 
  protected:
+  // rewrite, and uses_ tells how often the old value in whose place a new one stands is read.
+  template <class Place>
+  void rewrite_with_uses(Program& from, Place place) {
+    const std::vector<int> uses = count_uses(from);
+    std::size_t next = 0;
+    rewrite(from, [&](Value value) {
+      const int v = place(std::move(value));
+      uses_.resize(to_.values.size(), 0);
+      uses_[static_cast<std::size_t>(v)] = uses[next++];
+      return v;
+    });
+  }
+
   int append(Value value) {
     to_.values.push_back(std::move(value));
     return static_cast<int>(to_.values.size()) - 1;
@@ -51,7 +64,8 @@ class Rewriter {
 
   [[nodiscard]] static std::vector<std::int64_t> words(const Shape& shape) { return {shape.begin(), shape.end()}; }
 
-  Program to_;  ///< the new program, as far as it is written
+  Program to_;             ///< the new program, as far as it is written
+  std::vector<int> uses_;  ///< of its values, where rewrite_with_uses counts them; 0 for values that are added
 };
 
 }  // namespace narae::plan

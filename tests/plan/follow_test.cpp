@@ -16,35 +16,14 @@
 #include "narae/ops/ops.h"
 #include "narae/optim/optim.h"
 #include "narae/plan/plan.h"
+#include "tests/plan/plans.h"
 
 namespace narae::plan {
 namespace {
 
-Tensor random(const Shape& shape, std::uint64_t stream, DType dtype = DType::f32) {
-  RandomStream numbers(13, stream);
-  Array a = Array::empty(DType::f32, shape);
-  for (float& x : a.mutable_values<float>()) x = numbers.normal();
-  return cast(a, dtype).eval();
-}
-
-class WithOptions {
- public:
-  explicit WithOptions(const PlanOptions& options) : before_(plan_options()) { set_plan_options(options); }
-  ~WithOptions() { set_plan_options(before_); }
-  WithOptions(const WithOptions&) = delete;
-  WithOptions& operator=(const WithOptions&) = delete;
-
- private:
-  PlanOptions before_;
-};
+constexpr RandomTensors random{13};
 
 constexpr PlanOptions plainly{.fuse = false, .layouts = false, .fast_kernels = false};
-
-std::int64_t steps_with(const std::string& part) {
-  const std::vector<std::string> names = last_plan().names;
-  return std::count_if(names.begin(), names.end(),
-                       [&](const std::string& name) { return name.find(part) != std::string::npos; });
-}
 
 void expect_near(const std::vector<float>& a, const std::vector<float>& b, double tolerance) {
   ASSERT_EQ(a.size(), b.size());
@@ -106,11 +85,11 @@ TEST(Follow, ConvolutionsTakeOverNormSumAndRectifier) {
     for (const bool bias : {false, true}) {
       const Block block(32, side, bias);
       const std::vector<float> rectified = block.rectified();
-      EXPECT_EQ(steps_with("conv2d_bias+loop[relu]"), 1) << last_plan().text;
+      EXPECT_EQ(steps_named("conv2d_bias+loop[relu]"), 1) << last_plan().text;
       const std::vector<float> added = block.added();
-      EXPECT_EQ(steps_with("conv2d_bias+loop[add relu]"), 1) << last_plan().text;
+      EXPECT_EQ(steps_named("conv2d_bias+loop[add relu]"), 1) << last_plan().text;
       const std::vector<float> twice = block.twice();
-      EXPECT_EQ(steps_with("conv2d_bias+loop"), 3) << last_plan().text;
+      EXPECT_EQ(steps_named("conv2d_bias+loop"), 3) << last_plan().text;
       EXPECT_EQ(block.twice(), twice) << "the sum must not change what it reads";
       const WithOptions options(plainly);
       expect_near(rectified, block.rectified(), 2e-5);
@@ -123,7 +102,7 @@ TEST(Follow, ConvolutionsTakeOverNormSumAndRectifier) {
 TEST(Follow, GroupsAndFewChannelsFoldAsWell) {
   for (const Block& block : {Block(32, 9, true, 4), Block(3, 9, false)}) {
     const std::vector<float> added = block.added();
-    EXPECT_EQ(steps_with("conv2d_bias"), 1) << last_plan().text;
+    EXPECT_EQ(steps_named("conv2d_bias"), 1) << last_plan().text;
     const WithOptions options(plainly);
     expect_near(added, block.added(), 2e-5);
   }
@@ -174,7 +153,7 @@ TEST(Follow, ProductsTakeOverTheirBias) {
   };
   for (const bool bias_first : {false, true}) {
     const std::vector<float> joined = compute(bias_first);
-    EXPECT_EQ(steps_with("matmul+loop[add]"), 1) << last_plan().text;
+    EXPECT_EQ(steps_named("matmul+loop[add]"), 1) << last_plan().text;
     const WithOptions apart(plainly);
     expect_near(joined, compute(bias_first), 1e-5);
   }
@@ -200,7 +179,7 @@ TEST(Follow, AGradientOfASmallBatchGoesIntoItsUpdate) {
     Layer plain(6, options);
     for (int k = 0; k < 3; ++k) {
       const double norm = joined.step().gradient_norm();
-      EXPECT_EQ(steps_with("matmul+loop["), 1) << last_plan().text;
+      EXPECT_EQ(steps_named("matmul+loop["), 1) << last_plan().text;
       const WithOptions apart(plainly);
       EXPECT_NEAR(plain.step().gradient_norm(), norm, 1e-4 * norm);
     }
@@ -216,7 +195,7 @@ TEST(Follow, NormsOfOffsetInputsAreRight) {
   const Tensor g = random({6, 256}, 4) - mean(random({6, 256}, 4), 0, {.keep = true});
   const Tensor product = sum(matmul(joined.x, joined.w, {.transpose_b = true}) * detach(g).eval());
   const double offset_norm = joined.sgd.step(grad(product, {joined.w})).gradient_norm();
-  EXPECT_GT(steps_with("matmul+loop["), 0);
+  EXPECT_GT(steps_named("matmul+loop["), 0);
   const Tensor exact = matmul(cast(g, DType::f64), cast(joined.x, DType::f64), {.transpose_a = true});
   EXPECT_NEAR(offset_norm, std::sqrt(sum(square(exact)).item()), 1e-5 * offset_norm);
   EXPECT_GT(norm, 0);
@@ -249,7 +228,7 @@ TEST(Follow, TrainingSeesWhatIsNotFinite) {
     return sgd.step(grad(y, conv.parameters()));
   };
   EXPECT_FALSE(step().applied);
-  EXPECT_EQ(steps_with("conv2d_bias+loop"), 0) << last_plan().text;
+  EXPECT_EQ(steps_named("conv2d_bias+loop"), 0) << last_plan().text;
 }
 
 TEST(Follow, ItIsNoLargerThanWithoutTheGradient) {
@@ -258,7 +237,7 @@ TEST(Follow, ItIsNoLargerThanWithoutTheGradient) {
   EXPECT_LT(last_plan().arena_bytes, 256 * 512 * 4) << "the gradient is not stored";
   Layer large(64, {.lr = 0.1, .momentum = 0.9});
   for (int k = 0; k < 2; ++k) static_cast<void>(large.step());
-  EXPECT_EQ(steps_with("matmul+loop["), 0) << "products of many terms are others' work";
+  EXPECT_EQ(steps_named("matmul+loop["), 0) << "products of many terms are others' work";
 }
 
 TEST(Follow, ARefusedStepChangesNothing) {
@@ -289,9 +268,9 @@ TEST(Follow, CheapValuesAreHandedToTheirReader) {
   };
   set_plan_options(plan_options());
   const std::vector<float> slopes = compute(tanh);
-  EXPECT_EQ(steps_with("loop[tanh]"), 1) << last_plan().text;
+  EXPECT_EQ(steps_named("loop[tanh]"), 1) << last_plan().text;
   const std::vector<float> masks = compute(relu);
-  EXPECT_EQ(steps_with("loop[relu]"), 1) << last_plan().text;
+  EXPECT_EQ(steps_named("loop[relu]"), 1) << last_plan().text;
   const WithOptions apart({.fuse = false});
   EXPECT_EQ(compute(tanh), slopes);
   EXPECT_EQ(compute(relu), masks);

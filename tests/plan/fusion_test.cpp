@@ -9,27 +9,12 @@
 #include "narae/graph/eval.h"
 #include "narae/ops/ops.h"
 #include "narae/plan/plan.h"
+#include "tests/plan/plans.h"
 
 namespace narae::plan {
 namespace {
 
-Tensor random(const Shape& shape, std::uint64_t stream, DType dtype = DType::f32) {
-  RandomStream numbers(11, stream);
-  Array a = Array::empty(DType::f32, shape);
-  for (float& x : a.mutable_values<float>()) x = numbers.normal();
-  return cast(a, dtype).eval();
-}
-
-class WithOptions {
- public:
-  explicit WithOptions(const PlanOptions& options) : before_(plan_options()) { set_plan_options(options); }
-  ~WithOptions() { set_plan_options(before_); }
-  WithOptions(const WithOptions&) = delete;
-  WithOptions& operator=(const WithOptions&) = delete;
-
- private:
-  PlanOptions before_;
-};
+constexpr RandomTensors random{11};
 
 std::string bits(const Tensor& x) {
   const Array a = x.array();

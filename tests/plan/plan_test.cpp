@@ -23,22 +23,12 @@
 #include "narae/plan/capture.h"
 #include "narae/plan/execute.h"
 #include "tests/plan/allocations.h"
+#include "tests/plan/plans.h"
 
 namespace narae::plan {
 namespace {
 
-Tensor random(const Shape& shape, std::uint64_t stream, DType dtype = DType::f32) {
-  RandomStream numbers(3, stream);
-  Array a = Array::empty(DType::f32, shape);
-  for (float& x : a.mutable_values<float>()) x = numbers.normal();
-  return cast(a, dtype).eval();
-}
-
-std::int64_t steps_named(const std::string& part) {
-  const PlanFacts facts = last_plan();
-  return std::count_if(facts.names.begin(), facts.names.end(),
-                       [&](const std::string& name) { return name.find(part) != std::string::npos; });
-}
+constexpr RandomTensors random{3};
 
 std::vector<float> values(const Tensor& x) {
   return x.to_vector<float>();

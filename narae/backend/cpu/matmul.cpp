@@ -111,9 +111,10 @@ Product product_of(const Shape& a, const Shape& y, const MatmulAttributes& words
 
 Kernel make_product(const Product& p, DType dtype, bool has_bias) {
   if (p.batch * p.m * p.n * p.k == 0) return {};
-  if (dtype == DType::f32)
+  if (dtype == DType::f32) {
     if (Kernel kernel = make_few_rows(p, has_bias)) return kernel;
-  if (dtype == DType::f32) return amx::make_product(p, has_bias, onednn::make_product(p, has_bias));
+    return amx::make_product(p, has_bias, onednn::make_product(p, has_bias));
+  }
   if (dtype == DType::f64) return make_blocked(p, has_bias);
   return {};
 }

@@ -181,10 +181,9 @@ Kernel make_concat(const KernelRequest& request) {
 
 // The reverse of concat.
 Kernel make_split3(const KernelRequest& request) {
-  const AxisBytes x(request.inputs[0], attributes_as<Split3Attributes>(request.attributes).axis);
-  std::array<std::int64_t, 3> runs;
-  for (std::size_t k = 0; k < 3; ++k)
-    runs[k] = attributes_as<Split3Attributes>(request.attributes).lengths[k] * x.inner;
+  const auto a = attributes_as<Split3Attributes>(request.attributes);
+  const AxisBytes x(request.inputs[0], a.axis);
+  const std::array<std::int64_t, 3> runs{a.lengths[0] * x.inner, a.lengths[1] * x.inner, a.lengths[2] * x.inner};
   if (request.inputs[0].shape.count() == 0) return {};
   return {.run = [x, runs](const KernelArguments& at) {
     in_ranges(x.outer, x.length * x.inner, [&](std::int64_t begin, std::int64_t end) {
