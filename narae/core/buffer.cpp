@@ -4,16 +4,15 @@
 #include <bit>
 #include <memory>
 #include <mutex>
-#include <new>
 #include <string>
 #include <vector>
 
 #include "narae/core/error.h"
+#include "narae/core/pages.h"
 
 namespace narae {
 namespace {
 
-constexpr std::size_t alignment = 64;
 constexpr int classes = 64 * 4;
 
 // Size classes: four a power of two, so that at most a quarter of a block is wasted.
@@ -32,6 +31,7 @@ struct Pool {
   std::mutex mutex;
   std::vector<Buffer::Block*> free[classes];
   MemoryUse use{};
+  Pages pages;
 };
 
 Pool& pool() {
@@ -64,10 +64,10 @@ Buffer Buffer::allocate(std::size_t bytes) {
   if (!result) {
     auto block = std::make_unique<Block>();
     block->capacity = capacity;
-    block->data = static_cast<std::byte*>(::operator new (capacity, std::align_val_t{alignment}, std::nothrow));
+    const std::lock_guard lock(p.mutex);
+    block->data = p.pages.take(capacity);
     if (block->data == nullptr) throw Error("memory: " + std::to_string(bytes) + " bytes could not be allocated");
     result.block_ = block.release();
-    const std::lock_guard lock(p.mutex);
     ++p.use.allocations;
     count(p, static_cast<std::int64_t>(capacity));
   }
@@ -114,7 +114,7 @@ void release_free_buffers() {
   const std::lock_guard lock(p.mutex);
   for (auto& list : p.free) {
     for (Buffer::Block* block : list) {
-      ::operator delete (block->data, std::align_val_t{alignment});
+      p.pages.give_back(block->data);
       delete block;
     }
     list.clear();

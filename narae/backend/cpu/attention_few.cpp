@@ -1,4 +1,6 @@
-// Attention of a few queries, as in generation: keys and values are read once, and nothing is packed.
+// Attention of a few queries, as in generation. It is bound by reading keys and values, so they are read once, all heads
+// of a key in the order in which they lie; parts of the keys have each a softmax of their own, and these are joined
+// (Dao et al. 2023, "Flash-Decoding for long-context inference"). The parts are the same for any number of threads.
 #include <cmath>
 #include <memory>
 
@@ -7,121 +9,145 @@
 namespace narae::cpu {
 namespace {
 
-// The queries of all heads that share one head of keys, each with a row of scores.
+constexpr std::int64_t part_keys = 32;  // parts of fewer are not worth it
+constexpr std::int64_t most_parts = 16;
+constexpr std::int64_t bytes_of_a_thread = 96 * 1024;  // of keys and values that are worth another thread
+
+// The memory of a sequence's parts, in numbers of T. Rows are the queries of all heads, those that share a head of keys
+// side by side.
+struct FewMemory {
+  std::int64_t parts, rows, queries, keys, values;
+
+  explicit FewMemory(const AttentionSizes& s)
+      : parts(std::clamp<std::int64_t>(s.keys / part_keys, 1, most_parts)),
+        rows(s.heads * s.queries),
+        queries(rows * s.size),
+        keys(s.keys / parts + 1),
+        values(rows * s.value_size) {}
+
+  // Of a part: values, the highest score and the sum of exponentials of each row; behind them what it works with.
+  [[nodiscard]] std::int64_t result() const { return values + 2 * rows; }
+  [[nodiscard]] std::int64_t part() const { return (result() + queries + rows * keys + 15) / 16 * 16; }
+};
+
 template <class T>
-class FewQueries {
+class Sequence {
  public:
-  FewQueries(const AttentionPlan& plan, const KernelArguments& at, T* memory)
+  Sequence(const AttentionPlan& plan, const KernelArguments& at, const FewMemory& memory, std::int64_t n)
       : plan_(plan),
         at_(at),
-        rows_(plan.s.queries * plan.s.group()),
-        scores_(memory),
-        values_(memory + rows_ * plan.s.keys),
-        row_offsets_(offsets(rows_, plan.s.keys)) {}
+        memory_(memory),
+        n_(n),
+        sight_(at, plan.in, plan.a, plan.s, n),
+        all_{sight_.of(0).begin, sight_.of(plan.s.queries - 1).end},
+        first_(reinterpret_cast<T*>(at.scratch) + n * memory.parts * memory.part()) {}
 
-  [[nodiscard]] static std::int64_t numbers(const AttentionPlan& plan) {
-    return plan.s.queries * plan.s.group() * (plan.s.keys + plan.s.value_size);
+  void run(std::int64_t part) const {
+    const KeyRange keys{from(part), from(part + 1)};
+    const std::int64_t count = keys.end - keys.begin;
+    T* const y = part_at(part);
+    T* const queries = y + memory_.result();
+    T* const scores = queries + memory_.queries;
+    for (std::int64_t row = 0; row < memory_.rows; ++row)
+      std::copy_n(at_.in<T>(plan_.in.query) + plan_.query_at(n_, query(row), head(row)), plan_.s.size,
+                  queries + row * plan_.s.size);
+    attention_functions<T>().scores(sizes(plan_.s.size), queries, *at_.in<T>(plan_.in.scale),
+                                    at_.in<T>(plan_.in.key) + plan_.key_at(n_, keys.begin, 0), count, scores,
+                                    memory_.keys);
+    for (std::int64_t row = 0; row < memory_.rows; ++row) {
+      T* const highest = y + memory_.values + row;
+      highest[memory_.rows] = normalise(row, keys, scores + row * memory_.keys, *highest);
+    }
+    std::fill_n(y, memory_.values, T{0});
+    attention_functions<T>().add_values(sizes(plan_.s.value_size), scores, memory_.keys,
+                                        at_.in<T>(plan_.in.value) + plan_.value_at(n_, keys.begin, 0), count, y);
   }
 
-  void run(std::int64_t n, std::int64_t kv_head) {
-    const AttentionSizes& s = plan_.s;
-    const AttentionSight sight(at_, plan_.in, plan_.a, s, n);
-    const KeyRange all{sight.of(0).begin, sight.of(s.queries - 1).end};
-    std::fill_n(values_, rows_ * s.value_size, T{0});
-    for (std::int64_t key = all.begin; key < all.end; key += attention_keys) {
-      const std::int64_t count = std::min(attention_keys, all.end - key);
-      for (std::int64_t row = 0; row < rows_; ++row) find_scores(n, head(kv_head, row), query(row), key, count, row);
+  // Joins the parts of a row: each sum counts from the highest score of its part.
+  void join(std::int64_t row) const {
+    const std::int64_t size = plan_.s.value_size;
+    auto highest = static_cast<T>(lowest_score);
+    for (std::int64_t part = 0; part < memory_.parts; ++part) highest = std::max(highest, highest_of(part, row));
+    T* const sums = part_at(0) + row * size;
+    T sum = 0;
+    for (std::int64_t part = 0; part < memory_.parts; ++part) {
+      const T factor = std::exp(highest_of(part, row) - highest);
+      T* const values = part_at(part) + row * size;
+      sum += factor * (&highest_of(part, row))[memory_.rows];
+      if (factor != T{1}) attention_functions<T>().scale(values, size, factor, values);
+      if (part > 0) attention_functions<T>().add(values, size, sums);
     }
-    for (std::int64_t row = 0; row < rows_; ++row) {
-      const T sum = normalise(sight, n, head(kv_head, row), query(row), all, row);
-      sums_[static_cast<std::size_t>(row)] = sum;
-    }
-    for (std::int64_t key = all.begin; key < all.end; key += attention_keys)
-      add_values(n, kv_head, key, std::min(attention_keys, all.end - key));
-    for (std::int64_t row = 0; row < rows_; ++row) {
-      const T sum = sums_[static_cast<std::size_t>(row)];
-      attention_functions<T>().scale(values_ + row * s.value_size, s.value_size, sum == T{0} ? T{0} : T{1} / sum,
-                                     at_.out<T>(0) + plan_.y_at(n, query(row), head(kv_head, row)));
-    }
+    const bool nothing = sum == T{0};
+    attention_functions<T>().scale(sums, size, nothing ? T{0} : T{1} / sum,
+                                   at_.out<T>(0) + plan_.y_at(n_, query(row), head(row)));
+    at_.out<T>(1)[plan_.sum_at(n_, query(row), head(row))] =
+        nothing ? static_cast<T>(masked_score) : highest + std::log(sum);
   }
 
  private:
-  [[nodiscard]] std::int64_t head(std::int64_t kv_head, std::int64_t row) const {
-    return kv_head * plan_.s.group() + row / plan_.s.queries;
+  [[nodiscard]] FewQueries sizes(std::int64_t size) const {
+    return {plan_.s.kv_heads, plan_.s.group() * plan_.s.queries, size};
   }
+  [[nodiscard]] std::int64_t head(std::int64_t row) const { return row / plan_.s.queries; }
   [[nodiscard]] std::int64_t query(std::int64_t row) const { return row % plan_.s.queries; }
-
-  void find_scores(std::int64_t n, std::int64_t h, std::int64_t i, std::int64_t key, std::int64_t count,
-                   std::int64_t row) const {
-    const T* keys = at_.in<T>(plan_.in.key) + plan_.key_at(n, key, h);
-    const bool alike = plan_.s.value_size == plan_.s.size;
-    const T* values = alike ? at_.in<T>(plan_.in.value) + plan_.value_at(n, key, h) : keys;
-    attention_functions<T>().scores(at_.in<T>(plan_.in.query) + plan_.query_at(n, i, h), plan_.s.size,
-                                    *at_.in<T>(plan_.in.scale), keys, plan_.s.kv_heads * plan_.s.size, count, values,
-                                    scores_ + row * plan_.s.keys + key);
+  [[nodiscard]] T* part_at(std::int64_t part) const { return first_ + part * memory_.part(); }
+  [[nodiscard]] const T& highest_of(std::int64_t part, std::int64_t row) const {
+    return part_at(part)[memory_.values + row];
+  }
+  // The first key of a part; where the last one ends for the next number.
+  [[nodiscard]] std::int64_t from(std::int64_t part) const {
+    return all_.begin + (all_.end - all_.begin) * part / memory_.parts;
   }
 
-  // Makes exp(score - highest) of a row, zero where a key is not seen; returns their sum and stores the log-sum-exp.
-  T normalise(const AttentionSight& sight, std::int64_t n, std::int64_t h, std::int64_t i, const KeyRange& all,
-              std::int64_t row) const {
-    T* s = scores_ + row * plan_.s.keys;
-    const KeyRange seen = sight.of(i);
-    std::fill(s + all.begin, s + seen.begin, T{0});
-    std::fill(s + seen.end, s + all.end, T{0});
+  // Makes exp(score - highest) of a row's scores for `keys`, zero where a key is not seen; returns their sum.
+  T normalise(std::int64_t row, const KeyRange& keys, T* scores, T& highest) const {
+    const std::int64_t h = head(row);
+    const std::int64_t i = query(row);
+    const KeyRange seen{std::clamp(sight_.of(i).begin, keys.begin, keys.end),
+                        std::clamp(sight_.of(i).end, keys.begin, keys.end)};
+    T* const s = scores - keys.begin;
+    std::fill(s + keys.begin, s + seen.begin, T{0});
+    std::fill(s + seen.end, s + keys.end, T{0});
     const T slope = plan_.in.slopes < 0 ? T{0} : at_.in<T>(plan_.in.slopes)[h];
-    auto highest = static_cast<T>(lowest_score);
+    highest = static_cast<T>(lowest_score);
     for (std::int64_t j = seen.begin; j < seen.end; ++j) {
-      if (plan_.in.mask >= 0) s[j] += plan_.mask_value<T>(at_, plan_.mask_at(n, h, i, j));
-      if (plan_.in.slopes >= 0) s[j] -= slope * static_cast<T>(std::abs(sight.position(i) - j));
+      if (plan_.in.mask >= 0) s[j] += plan_.mask_value<T>(at_, plan_.mask_at(n_, h, i, j));
+      if (plan_.in.slopes >= 0) s[j] -= slope * static_cast<T>(std::abs(sight_.position(i) - j));
       highest = s[j] > highest ? s[j] : highest;
     }
-    const T sum = attention_functions<T>().exponentials(s + seen.begin, seen.end - seen.begin, highest);
-    at_.out<T>(1)[plan_.sum_at(n, i, h)] = sum == T{0} ? static_cast<T>(masked_score) : highest + std::log(sum);
-    return sum;
-  }
-
-  void add_values(std::int64_t n, std::int64_t kv_head, std::int64_t key, std::int64_t count) const {
-    const AttentionSizes& s = plan_.s;
-    gemm(Gemm<T>{.m = rows_,
-                 .n = s.value_size,
-                 .k = count,
-                 .a = scores_ + key,
-                 .a_rows = row_offsets_.data(),
-                 .a_columns = plan_.unit.data(),
-                 .b = at_.in<T>(plan_.in.value) + plan_.value_at(n, key, kv_head * s.group()),
-                 .b_rows = plan_.value_rows.data(),
-                 .c = values_,
-                 .c_row = s.value_size,
-                 .accumulate = true});
+    return attention_functions<T>().exponentials(s + seen.begin, seen.end - seen.begin, highest);
   }
 
   const AttentionPlan& plan_;
   const KernelArguments& at_;
-  std::int64_t rows_;
-  T* scores_;
-  T* values_;
-  std::vector<std::int64_t> row_offsets_;
-  std::array<T, 8> sums_{};
+  const FewMemory& memory_;
+  std::int64_t n_;
+  AttentionSight sight_;
+  KeyRange all_;
+  T* first_;
 };
 
 }  // namespace
 
 template <class T>
 Kernel attention_of_few(const AttentionPlan& made) {
-  const std::int64_t numbers = (FewQueries<T>::numbers(made) + 15) / 16 * 16;
+  const FewMemory memory(made.s);
   Kernel kernel{.run = {},
-                .scratch_bytes = static_cast<std::size_t>(made.threads * numbers) * sizeof(T),
+                .scratch_bytes = static_cast<std::size_t>(made.s.batch * memory.parts * memory.part()) * sizeof(T),
                 .flops = 2 * made.products()};
-  kernel.run = [shared = std::make_shared<const AttentionPlan>(made), numbers](const KernelArguments& at) {
+  kernel.run = [shared = std::make_shared<const AttentionPlan>(made), memory](const KernelArguments& at) {
     const AttentionPlan& plan = *shared;
-    const std::int64_t tasks = plan.s.batch * plan.s.kv_heads;
-    parallel_for(
-        tasks, plan.grain(tasks),
-        [&](std::int64_t begin, std::int64_t end, std::int64_t range) {
-          FewQueries<T> few(plan, at, reinterpret_cast<T*>(at.scratch) + range * numbers);
-          for (std::int64_t task = begin; task < end; ++task) few.run(task / plan.s.kv_heads, task % plan.s.kv_heads);
-        },
-        plan.threads);
+    const std::int64_t parts = plan.s.batch * memory.parts;
+    const auto bytes = static_cast<std::int64_t>(sizeof(T)) * memory.keys * plan.s.kv_heads * (plan.s.size + plan.s.value_size);
+    parallel_for(parts, 1 + bytes_of_a_thread / (1 + bytes), [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t task = begin; task < end; ++task)
+        Sequence<T>(plan, at, memory, task % plan.s.batch).run(task / plan.s.batch);
+    });
+    const std::int64_t rows = plan.s.batch * memory.rows;
+    parallel_for(rows, 1 + 16384 / (memory.parts * plan.s.value_size), [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t task = begin; task < end; ++task)
+        Sequence<T>(plan, at, memory, task / memory.rows).join(task % memory.rows);
+    });
   };
   return kernel;
 }

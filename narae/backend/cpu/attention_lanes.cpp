@@ -141,32 +141,31 @@ T dot(const T* a, const T* b, std::int64_t n) {
   return hn::GetLane(hn::SumOfLanes(d, sum));
 }
 
-// Four keys at a time, so that their sums do not wait for each other.
 template <class T>
-void scores(const T* q, std::int64_t size, T scale, const T* keys, std::int64_t pitch, std::int64_t count,
-            const T* next, T* s) {
+void scores(const FewQueries& f, const T* q, T scale, const T* keys, std::int64_t count, T* s, std::int64_t pitch) {
+  for (std::int64_t j = 0; j < count; ++j) {
+    for (std::int64_t h = 0; h < f.heads; ++h, keys += f.size) {
+      for (std::int64_t row = h * f.rows; row < (h + 1) * f.rows; ++row)
+        s[row * pitch + j] = scale * dot(q + row * f.size, keys, f.size);
+    }
+  }
+}
+
+template <class T>
+void add_values(const FewQueries& f, const T* p, std::int64_t pitch, const T* values, std::int64_t count, T* y) {
   const hn::ScalableTag<T> d;
-  using V = hn::Vec<decltype(d)>;
-  const auto several = [&](std::int64_t j, auto rows) NARAE_INLINE {
-    V sum[rows];
-    unrolled(Count<rows>(), [&](auto r) NARAE_INLINE { sum[r] = hn::Zero(d); });
-    for_each_vector(d, q, static_cast<std::size_t>(size), [&](auto v, std::size_t i, std::size_t n) NARAE_INLINE {
-      unrolled(Count<rows>(),
-               [&](auto r) NARAE_INLINE { sum[r] = hn::MulAdd(v, load(d, keys + (j + r) * pitch + i, n), sum[r]); });
-    });
-    constexpr std::int64_t ahead = 16;  // keys
-    constexpr auto line = static_cast<std::int64_t>(64 / sizeof(T));
-    unrolled(Count<rows>(), [&](auto r) NARAE_INLINE {
-      for (std::int64_t i = 0; i < size; i += line) {
-        if (j + ahead + r < count) __builtin_prefetch(keys + (j + ahead + r) * pitch + i);
-        __builtin_prefetch(next + (j + r) * pitch + i);
+  for (std::int64_t j = 0; j < count; ++j) {
+    for (std::int64_t h = 0; h < f.heads; ++h, values += f.size) {
+      for (std::int64_t row = h * f.rows; row < (h + 1) * f.rows; ++row) {
+        const auto factor = hn::Set(d, p[row * pitch + j]);
+        T* const sum = y + row * f.size;
+        for_each_vector(
+            d, values, static_cast<std::size_t>(f.size), [&](auto v, std::size_t i, std::size_t n) NARAE_INLINE {
+              store(d, hn::MulAdd(v, factor, load(d, sum + i, n)), sum + i, n);
+            });
       }
-    });
-    unrolled(Count<rows>(), [&](auto r) NARAE_INLINE { s[j + r] = scale * hn::GetLane(hn::SumOfLanes(d, sum[r])); });
-  };
-  std::int64_t j = 0;
-  for (; j + 4 <= count; j += 4) several(j, std::integral_constant<int, 4>{});
-  for (; j < count; ++j) several(j, std::integral_constant<int, 1>{});
+    }
+  }
 }
 
 template <class T>
@@ -191,6 +190,7 @@ const AttentionFunctions<T>& functions() {
                                                 .add = add<T>,
                                                 .dot = dot<T>,
                                                 .scores = scores<T>,
+                                                .add_values = add_values<T>,
                                                 .exponentials = exponentials<T>};
   return all;
 }

@@ -20,6 +20,11 @@ struct ScoreTile {
   T distance = 0;              ///< position of lane 0 less that of row 0
 };
 
+/// Queries (heads * rows, size): `rows` of them share a head of keys or values.
+struct FewQueries {
+  std::int64_t heads, rows, size;
+};
+
 /// What the kernels of attention do with tiles and rows of numbers.
 template <class T>
 struct AttentionFunctions {
@@ -36,10 +41,11 @@ struct AttentionFunctions {
   /// y += x
   void (*add)(const T* x, std::int64_t n, T* y);
   T (*dot)(const T* a, const T* b, std::int64_t n);
-  /// s[j] = scale q k_j for keys `pitch` numbers apart. Rows of `next` with the same sizes are fetched into the cache
-  /// meanwhile: short rows far from each other escape the processor's own foresight.
-  void (*scores)(const T* q, std::int64_t size, T scale, const T* keys, std::int64_t pitch, std::int64_t count,
-                 const T* next, T* s);
+  /// s (heads * rows, pitch): scale q k_j for `count` keys (count, heads, size), read in the order in which they lie.
+  void (*scores)(const FewQueries& f, const T* q, T scale, const T* keys, std::int64_t count, T* s,
+                 std::int64_t pitch);
+  /// y += p values: p (heads * rows, pitch), values (count, heads, size), y (heads * rows, size).
+  void (*add_values)(const FewQueries& f, const T* p, std::int64_t pitch, const T* values, std::int64_t count, T* y);
   /// s = exp(s - highest); returns their sum.
   T (*exponentials)(T* s, std::int64_t n, T highest);
 };

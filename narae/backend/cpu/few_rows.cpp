@@ -151,7 +151,7 @@ std::int64_t grain_for(std::int64_t numbers) {
 
 // b (k, n) in parts of rows and blocks of columns, the same for any number of threads; the parts' sums are added in
 // order. Rows are read as far as possible: the processor foresees that.
-Kernel make_by_parts(const Product& p) {
+Kernel make_by_parts(const Product& p, bool has_bias) {
   constexpr std::int64_t most_parts = 32;
   const std::int64_t rows = std::max<std::int64_t>(64, ((p.k + most_parts - 1) / most_parts + 3) / 4 * 4);
   const std::int64_t parts = (p.k + rows - 1) / rows;
@@ -159,7 +159,7 @@ Kernel make_by_parts(const Product& p) {
   const std::int64_t numbers = p.m * p.n;
   Kernel kernel{
       .run = {}, .scratch_bytes = static_cast<std::size_t>((parts - 1) * numbers) * sizeof(float), .flops = p.flops()};
-  kernel.run = [p, rows, parts, blocks, numbers](const KernelArguments& at) {
+  kernel.run = [p, has_bias, rows, parts, blocks, numbers](const KernelArguments& at) {
     auto* sums = reinterpret_cast<float*>(at.scratch);
     auto* y = at.out<float>(0);
     parallel_for(parts * blocks, grain_for(rows * std::min(p.n, block)), [&](std::int64_t begin, std::int64_t end) {
@@ -176,6 +176,7 @@ Kernel make_by_parts(const Product& p) {
       for (std::int64_t part = 1; part < parts; ++part)
         HWY_DYNAMIC_DISPATCH(add)(sums + (part - 1) * numbers + begin, end - begin, y + begin);
     });
+    for (std::int64_t i = 0; has_bias && i < p.m; ++i) HWY_DYNAMIC_DISPATCH(add)(at.in<float>(2), p.n, y + i * p.n);
   };
   return kernel;
 }
@@ -200,7 +201,7 @@ Kernel make_few_rows(const Product& p, bool has_bias) {
   constexpr std::int64_t least_columns = 16;  // fewer do not fill a vector
   if (p.batch != 1 || p.m > 4 || (p.transpose_a && p.m > 1)) return {};
   if (p.transpose_b || p.n == 1) return make_by_columns(p, has_bias);  // a column lies as its transpose does
-  return p.n < least_columns || has_bias ? Kernel{} : make_by_parts(p);
+  return p.n < least_columns ? Kernel{} : make_by_parts(p, has_bias);
 }
 
 }  // namespace narae::cpu
