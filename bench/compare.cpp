@@ -41,7 +41,7 @@ struct Mode {
 // A side's turn begins when the threads of the side before have stopped waiting for more work: they spin meanwhile. Its
 // first step does not count.
 double take_turn(Peer& peer, int steps) {
-  std::this_thread::sleep_for(std::chrono::milliseconds(60));
+  std::this_thread::sleep_for(std::chrono::milliseconds(250));
   static_cast<void>(peer.run(1));
   return peer.run(steps);
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "narae/backend/cpu/onednn_conv.h"
+#include "narae/backend/cpu/winograd.h"
 #include "narae/core/threads.h"
 
 namespace narae::cpu {
@@ -41,6 +42,7 @@ bool prefers_onednn(const ConvGeometry& g, ConvPass pass) {
 Kernel make(const ConvGeometry& g, ConvPass pass, DType dtype, bool has_bias, const ConvLayouts& layouts) {
   if (is_empty(g)) return {};
   if (dtype == DType::f32 && prefers_onednn(g, pass)) {
+    if (Kernel kernel = make_winograd(g, pass, has_bias, layouts)) return kernel;
     if (Kernel kernel = onednn::make_conv(g, pass, has_bias, layouts)) return kernel;
   }
   return make_direct_conv(g, pass, dtype, has_bias);
