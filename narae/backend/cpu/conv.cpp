@@ -6,8 +6,10 @@
 #include <utility>
 #include <vector>
 
+#include "narae/backend/cpu/channel_blocks.h"
 #include "narae/backend/cpu/onednn_conv.h"
 #include "narae/backend/cpu/winograd.h"
+#include "narae/backend/cpu/winograd_filters.h"
 #include "narae/core/threads.h"
 
 namespace narae::cpu {
@@ -121,8 +123,9 @@ Kernel make_conv_behind(const KernelRequest& r, const Loop& loop, int from, bool
   if (!follower || (exact && follower->rectifies) || r.results[0].dtype != DType::f32 || is_empty(c.geometry) ||
       !prefers_onednn(c.geometry, c.pass))
     return {};
-  Kernel kernel = onednn::make_conv(c.geometry, c.pass, c.has_bias,
-                                    {r.input_layout(0), r.result_layout(0), r.input_layout(1)}, *follower);
+  const ConvLayouts layouts{r.input_layout(0), r.result_layout(0), r.input_layout(1)};
+  Kernel kernel = make_winograd(c.geometry, c.pass, c.has_bias, layouts, *follower);
+  if (!kernel) kernel = onednn::make_conv(c.geometry, c.pass, c.has_bias, layouts, *follower);
   if (!kernel || !follower->adds) return kernel;
   // What is added lies where the result will be.
   const auto z = static_cast<int>(r.inputs.size());
@@ -137,6 +140,17 @@ Kernel make_conv_behind(const KernelRequest& r, const Loop& loop, int from, bool
   return kernel;
 }
 
+namespace {
+
+// How weights lie best that are the same in each run.
+Layout lasting_filters(const ConvGeometry& g, const ConvLayouts& layouts) {
+  const std::optional<ChannelBlocks> y = channel_blocks(layouts.y);
+  if (!y || winograd_choice(g, ConvPass::forward, true) != WinogradChoice::own) return layouts.w;
+  return winograd_layout({.filters = g.filters, .channels = g.channels, .block = y->block});
+}
+
+}  // namespace
+
 bool choose_conv_layouts(const KernelRequest& r, LayoutChoice& choice) {
   if (!r.op->name.starts_with("conv2d") || r.results[0].dtype != DType::f32) return false;
   const Convolution c = convolution_of(r);
@@ -146,7 +160,7 @@ bool choose_conv_layouts(const KernelRequest& r, LayoutChoice& choice) {
   choice.results = {Layout::row_major};
   if (c.pass == ConvPass::forward) {
     choice.inputs[0] = layouts.x;
-    choice.inputs[1] = layouts.w;
+    choice.inputs[1] = lasting_filters(c.geometry, layouts);
     choice.results[0] = layouts.y;
     choice.weights = 1;
   } else if (c.pass == ConvPass::input_gradient) {

@@ -2,10 +2,12 @@
 #include <algorithm>
 #include <array>
 #include <string_view>
+#include <vector>
 
 #include "narae/backend/cpu/channel_blocks.h"
 #include "narae/backend/cpu/conv.h"
-#include "narae/backend/cpu/layouts.h"
+#include "narae/backend/cpu/onednn_layout.h"
+#include "narae/backend/cpu/winograd_filters.h"
 #include "narae/graph/attributes.h"
 
 namespace narae::cpu {
@@ -88,10 +90,31 @@ bool choose_followed(const KernelRequest& r, LayoutChoice& choice) {
   return true;
 }
 
-}  // namespace
-
-bool choose_layouts(const KernelRequest& request, LayoutChoice& choice) {
+bool choose(const KernelRequest& request, LayoutChoice& choice) {
   return choose_conv_layouts(request, choice) || choose_followed(request, choice);
 }
+
+// Layouts are oneDNN's, but for filters that are kept transformed for Winograd's algorithm.
+
+std::size_t elements(Layout layout) {
+  const auto filters = winograd_filters(layout);
+  return filters ? static_cast<std::size_t>(filters->numbers()) : onednn::elements(layout);
+}
+
+std::vector<LayoutAxis> axes(Layout layout) {
+  return winograd_filters(layout) ? std::vector<LayoutAxis>{} : onednn::axes(layout);
+}
+
+Kernel reorder(const Signature& value, Layout from, Layout to) {
+  const auto filters = winograd_filters(to);
+  return filters ? make_winograd_filters(*filters) : onednn::reorder(value, from, to);
+}
+
+[[maybe_unused]] const bool registered = [] {
+  cpu_backend().set_layouts({choose, elements, axes, reorder});
+  return true;
+}();
+
+}  // namespace
 
 }  // namespace narae::cpu

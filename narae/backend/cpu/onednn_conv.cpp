@@ -2,7 +2,7 @@
 
 #include "narae/backend/cpu/onednn.h"
 #include "narae/backend/cpu/onednn_layout.h"
-#include "narae/core/switches.h"
+#include "narae/backend/cpu/winograd.h"
 
 namespace narae::cpu::onednn {
 namespace {
@@ -46,35 +46,9 @@ Spacing spacing_of(const ConvGeometry& g) {
   return s;
 }
 
-// Winograd's algorithm F(4 x 4, 3 x 3) makes a tile of 16 results from 36 products for each pair of channels instead of
-// 144, and moves numbers and weights through memory as 36 for 16 and 36 for 9. It is chosen where that is faster by
-// this estimate (nanoseconds on two cores with AVX-512, within about a quarter of what was measured for 1 to 128
-// pictures of 4 to 224 pixels and 32 to 512 channels), and where large scratch memory for weights buys enough. oneDNN 3
-// has no Winograd: everything that a kernel of our own would have to take over is in this file.
-bool prefers_winograd(const ConvGeometry& g, ConvPass pass, bool lasting_weights) {
-  const auto both = [](const std::int64_t* pair, std::int64_t value) { return pair[0] == value && pair[1] == value; };
-  const Conv2dAttributes& a = g.words;
-  const bool fits = both(g.w, 3) && both(a.stride, 1) && both(a.dilation, 1) && a.groups == 1 && a.padding[0] <= 1 &&
-                    a.padding[1] <= 1 && g.channels >= 32 && g.filters >= 32;
-  if (!fits || !winograd_allowed()) return false;
-  const auto pairs = static_cast<double>(g.channels * g.filters);
-  const std::int64_t rows = (g.y[0] + 3) / 4;
-  const std::int64_t columns = (g.y[1] + 3) / 4;
-  const auto tiles = static_cast<double>(g.batch * rows * columns);
-  const double products = tiles * 72 * pairs / 245;
-  const double numbers = tiles * 36 * 8 * static_cast<double>(g.channels + g.filters) / 50;
-  const double weights = lasting_weights ? pairs * 36 * 4 / 21
-                                         : pairs * (36 * 8 + 36) / 21 * (pass == ConvPass::weight_gradient ? 1.7 : 1);
-  const double direct = g.flops() / 240;
-  const double gain = direct / (products + numbers + weights);
-  const bool many_weights = pairs * 36 * sizeof(float) > 20e6;
-  return gain > (many_weights ? 1.6 : 1.1);
-}
-
 // What a convolution is made for besides its geometry.
 struct How {
   bool has_bias = false;
-  bool lasting_weights = false;  // they may be transformed once
   ConvFollower follower = {};
 };
 
@@ -85,12 +59,9 @@ struct Algorithm {
   algorithm kind;
   How how;
 
-  // With weights that last, Winograd's are transformed once: oneDNN calls it inference. Its direct convolutions would
-  // then choose other layouts for pictures.
   [[nodiscard]] dnnl::convolution_forward::primitive_desc forward() const {
     using Forward = dnnl::convolution_forward;
-    const bool inference = how.lasting_weights && kind == algorithm::convolution_winograd;
-    const auto prop = inference ? dnnl::prop_kind::forward_inference : dnnl::prop_kind::forward_training;
+    constexpr auto prop = dnnl::prop_kind::forward_training;
     const Forward::desc desc = how.has_bias ? Forward::desc(prop, kind, any(of.x), any(of.w), of.bias, any(of.y),
                                                             s.stride, s.dilation, s.padding, s.padding_after)
                                             : Forward::desc(prop, kind, any(of.x), any(of.w), any(of.y), s.stride,
@@ -116,12 +87,12 @@ struct Algorithm {
   }
 };
 
-// make(algorithm): Winograd where it is preferred and implemented, else direct.
+// make(algorithm): Winograd's where that is the choice and implemented (oneDNN 3 has it no longer), else direct.
 template <class Make>
 auto with_best(const ConvGeometry& g, ConvPass pass, const How& how, const Make& make) {
   const Descriptions of = plain_arguments(g);
   const Spacing s = spacing_of(g);
-  if (prefers_winograd(g, pass, how.lasting_weights)) {
+  if (winograd_choice(g, pass) == WinogradChoice::onednn) {
     try {
       return make(Algorithm{of, s, algorithm::convolution_winograd, how});
     } catch (const dnnl::error& e) {
@@ -197,7 +168,7 @@ ConvLayouts layouts_of(ConvPass pass, const Algorithm& with) {
 Kernel make_conv(const ConvGeometry& g, ConvPass pass, bool has_bias, const ConvLayouts& layouts,
                  const ConvFollower& follower) {
   return if_implemented("conv2d", [&] {
-    const How how{has_bias, layouts.w != Layout::row_major, follower};
+    const How how{has_bias, follower};
     return with_best(g, pass, how, [&](const Algorithm& with) { return make(g, pass, with, layouts); });
   });
 }
@@ -205,13 +176,7 @@ Kernel make_conv(const ConvGeometry& g, ConvPass pass, bool has_bias, const Conv
 ConvLayouts conv_layouts(const ConvGeometry& g, ConvPass pass, bool has_bias) {
   const ThreadLimit limit(threads_for(g.flops()));
   try {
-    ConvLayouts result =
-        with_best(g, pass, {.has_bias = has_bias}, [&](const Algorithm& with) { return layouts_of(pass, with); });
-    if (pass == ConvPass::forward)
-      result.w = with_best(g, pass, {.has_bias = has_bias, .lasting_weights = true}, [&](const Algorithm& with) {
-                   return layouts_of(pass, with);
-                 }).w;
-    return result;
+    return with_best(g, pass, {.has_bias = has_bias}, [&](const Algorithm& with) { return layouts_of(pass, with); });
   } catch (const dnnl::error& e) {
     if (e.status == dnnl_unimplemented) return {};
     throw Error(std::string("oneDNN: conv2d: ") + e.what());

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "narae/backend/cpu/channel_blocks.h"
-#include "narae/backend/cpu/layouts.h"
 #include "narae/backend/cpu/onednn.h"
+#include "narae/backend/cpu/winograd_filters.h"
 #include "narae/core/error.h"
 
 namespace narae::cpu::onednn {
@@ -29,6 +29,14 @@ dnnl::memory::desc desc_at(Layout layout) {
   return known().descs.at(static_cast<std::size_t>(layout) - 1);
 }
 
+// The same layout of elements of another type.
+dnnl::memory::desc of_type(dnnl::memory::desc desc, dnnl_data_type_t type) {
+  desc.data.data_type = type;
+  return desc;
+}
+
+}  // namespace
+
 std::size_t elements(Layout layout) {
   return desc_at(layout).get_size() / sizeof(float);
 }
@@ -36,7 +44,7 @@ std::size_t elements(Layout layout) {
 // The outer axes by falling stride, then the blocks inside.
 std::vector<LayoutAxis> axes(Layout layout) {
   const dnnl::memory::desc desc = desc_at(layout);
-  if (desc.data.format_kind != dnnl_blocked) return {};  // weights transformed for Winograd's algorithm
+  if (desc.data.format_kind != dnnl_blocked) return {};
   const auto& blocking = desc.data.format_desc.blocking;
   std::vector<LayoutAxis> inner;
   std::vector<std::int64_t> steps(static_cast<std::size_t>(desc.data.ndims), 1);
@@ -59,12 +67,6 @@ std::vector<LayoutAxis> axes(Layout layout) {
   return result;
 }
 
-// The same layout of elements of another type.
-dnnl::memory::desc of_type(dnnl::memory::desc desc, dnnl_data_type_t type) {
-  desc.data.data_type = type;
-  return desc;
-}
-
 Kernel reorder(const Signature& value, Layout from, Layout to) {
   const dnnl::memory::desc row_major = plain({value.shape.begin(), value.shape.end()});
   dnnl::memory::desc source = desc_of(from, row_major);
@@ -82,13 +84,6 @@ Kernel reorder(const Signature& value, Layout from, Layout to) {
   sequence.convert(sequence.input(0, source), sequence.result(0, target));
   return sequence.kernel(0);
 }
-
-[[maybe_unused]] const bool registered = [] {
-  cpu_backend().set_layouts({choose_layouts, elements, axes, reorder});
-  return true;
-}();
-
-}  // namespace
 
 Layout layout_of(const dnnl::memory::desc& desc) {
   if (desc == plain(desc.dims())) return Layout::row_major;
@@ -118,7 +113,7 @@ dnnl::memory::desc blocked_desc(const Shape& shape, std::int64_t block) {
 }  // namespace
 
 std::optional<ChannelBlocks> channel_blocks(Layout layout) {
-  if (layout == Layout::row_major) return {};
+  if (layout == Layout::row_major || winograd_filters(layout)) return {};
   const dnnl::memory::desc desc = onednn::desc_of(layout, {});
   const dnnl::memory::dims dims = desc.dims();
   if (dims.size() != 4) return {};

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <dnnl.hpp>
+#include <vector>
 
 #include "narae/graph/kernel.h"
 
@@ -11,5 +13,10 @@ namespace narae::cpu::onednn {
 
 /// The description behind a number; `row_major` for Layout::row_major.
 [[nodiscard]] dnnl::memory::desc desc_of(Layout layout, const dnnl::memory::desc& row_major);
+
+/// For Backend::Layouts.
+[[nodiscard]] std::size_t elements(Layout layout);
+[[nodiscard]] std::vector<LayoutAxis> axes(Layout layout);
+[[nodiscard]] Kernel reorder(const Signature& value, Layout from, Layout to);
 
 }  // namespace narae::cpu::onednn

@@ -157,11 +157,11 @@ struct Transforms {
     }
   }
 
-  static void output(const float* m, std::int64_t apart, const float* bias, float* picture, const BlockedPicture& p,
-                     const TilePlace& at) {
+  static void output(const float* m, std::int64_t apart, const AfterTile& after, float* picture,
+                     const BlockedPicture& p, const TilePlace& at) {
     for (std::int64_t c = 0; c < p.channels; c += static_cast<std::int64_t>(hn::Lanes(d))) {
       float* const y = picture + p.at(c);
-      const V start = bias == nullptr ? hn::Zero(d) : hn::LoadU(d, bias + c);
+      const V start = after.bias == nullptr ? hn::Zero(d) : hn::LoadU(d, after.bias + c);
       twice<Output>(
           [&](auto row, auto column) NARAE_INLINE {
             return hn::LoadU(d, m + (row * winograd_input + column) * apart + c);
@@ -169,7 +169,12 @@ struct Transforms {
           [&](auto row, auto column, V v) NARAE_INLINE {
             const std::int64_t r = at.row + row;
             const std::int64_t s = at.column + column;
-            if (r < p.height && s < p.width) hn::StoreU(hn::Add(v, start), d, y + (r * p.width + s) * p.block);
+            if (r >= p.height || s >= p.width) return;
+            float* const to = y + (r * p.width + s) * p.block;
+            V result = hn::Add(v, start);
+            if (after.adds) result = hn::Add(result, hn::LoadU(d, to));
+            if (after.rectifies) result = hn::IfThenElseZero(hn::Gt(result, hn::Zero(d)), result);
+            hn::StoreU(result, d, to);
           });
     }
   }

@@ -26,6 +26,14 @@ struct TilePlace {
   std::int64_t row, column;
 };
 
+/// What becomes of a tile's results: plus a bias for each channel (null: none), plus what the picture holds already, then
+/// max(y, 0), a NaN counting as 0.
+struct AfterTile {
+  const float* bias = nullptr;
+  bool adds = false;
+  bool rectifies = false;
+};
+
 /// The transforms of tiles and filters. The 36 numbers of a transformed one are `apart` numbers from each other, those of
 /// neighbouring channels (or filters) side by side.
 struct WinogradTransforms {
@@ -33,8 +41,8 @@ struct WinogradTransforms {
   void (*input)(const float* picture, const BlockedPicture& p, const TilePlace& at, float* v, std::int64_t apart);
   /// A dy A^T of all channels, a tile of 4 x 4.
   void (*cotangent)(const float* picture, const BlockedPicture& p, const TilePlace& at, float* v, std::int64_t apart);
-  /// A^T m A into the picture, plus a bias for each channel (null: none).
-  void (*output)(const float* m, std::int64_t apart, const float* bias, float* picture, const BlockedPicture& p,
+  /// A^T m A into the picture.
+  void (*output)(const float* m, std::int64_t apart, const AfterTile& after, float* picture, const BlockedPicture& p,
                  const TilePlace& at);
   /// G g G^T of `count` filters g (9, count); turned: of g upside down.
   void (*filter)(const float* g, std::int64_t count, bool turned, float* u, std::int64_t apart);
