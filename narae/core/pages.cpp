@@ -65,8 +65,8 @@ std::byte* Pages::take(std::size_t bytes) {
 
 void Pages::give_back(std::byte* memory) {
   if constexpr (bounds_are_watched) return ::operator delete (memory, std::align_val_t{alignment});
-  const auto region = std::ranges::find_if(
-      regions_, [&](const Region& r) { return memory >= r.begin && memory < r.begin + r.bytes; });
+  const auto region =
+      std::ranges::find_if(regions_, [&](const Region& r) { return memory >= r.begin && memory < r.begin + r.bytes; });
   if (region == regions_.end() || --region->blocks > 0) return;
   ::munmap(region->begin, region->bytes);
   regions_.erase(region);

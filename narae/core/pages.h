@@ -10,7 +10,8 @@ namespace narae {
 /// weights and arena are more than those. Not safe by itself when threads share one.
 class Pages {
  public:
-  /// `bytes` of uninitialised memory, a multiple of 64, aligned to 64 bytes; a null pointer where the system has none left.
+  /// `bytes` of uninitialised memory, a multiple of 64, aligned to 64 bytes; a null pointer where the system has none
+  /// left.
   [[nodiscard]] std::byte* take(std::size_t bytes);
   /// Ends the use of what `take` returned; a region goes back to the system with its last block.
   void give_back(std::byte* memory);

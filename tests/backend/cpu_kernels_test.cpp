@@ -4,7 +4,6 @@
 #include <thread>
 
 #include "narae/core/error.h"
-#include "narae/core/switches.h"
 #include "tests/backend/kernel_test.h"
 
 namespace narae::testing {
@@ -105,41 +104,6 @@ TEST_P(CpuKernels, Conv2d) {
     a.extent[1] = g.w[1];
     run("conv2d_weight_gradient", {x, dy}, w, sum_tolerance(t, g.batch * y[0] * y[1]));
   }
-}
-
-// Large enough for Winograd's algorithm to be chosen, where there is one. Its transforms of 6 x 6 tiles add and take
-// away numbers up to 8 times as large: rounding grows by about that much.
-TEST(Winograd, AgreesWithDirectConvolution) {
-  const Conv2dAttributes a{{1, 1}, {1, 1}, {1, 1}, 1, {0, 0}};
-  const Array x = numbers(DType::f32, {16, 32, 15, 14}, 1);
-  const Array w = numbers(DType::f32, {64, 32, 3, 3}, 2);
-  const Array dy = numbers(DType::f32, {16, 64, 15, 14}, 3);
-  Conv2dAttributes of_x = a;
-  of_x.extent[0] = 15;
-  of_x.extent[1] = 14;
-  Conv2dAttributes of_w = a;
-  of_w.extent[0] = of_w.extent[1] = 3;
-  const KernelCase cases[] = {
-      {.op = "conv2d", .words = words(a), .inputs = {x, w}, .results = {{DType::f32, dy.shape}}},
-      {.op = "conv2d_input_gradient", .words = words(of_x), .inputs = {dy, w}, .results = {{DType::f32, x.shape}}},
-      {.op = "conv2d_weight_gradient", .words = words(of_w), .inputs = {x, dy}, .results = {{DType::f32, w.shape}}}};
-  const bool before = winograd_allowed();
-  for (const KernelCase& c : cases) {
-    SCOPED_TRACE(c.op);
-    allow_winograd(false);
-    const Array direct = run_kernel(make_kernel(cpu_backend(), c), c)[0];
-    allow_winograd(true);
-    const Kernel kernel = make_kernel(cpu_backend(), c);
-    const Array winograd = run_kernel(kernel, c)[0];
-    EXPECT_TRUE(same_bits(run_kernel(kernel, c)[0], winograd)) << "the same numbers give other bits";
-    if (__builtin_cpu_supports("avx512bw")) EXPECT_FALSE(same_bits(direct, winograd)) << "the switch has no effect";
-    double largest = 0;
-    for (const float value : direct.values<float>()) largest = std::max(largest, std::abs(static_cast<double>(value)));
-    for (std::size_t i = 0; i < direct.values<float>().size(); ++i) {
-      ASSERT_NEAR(winograd.values<float>()[i], direct.values<float>()[i], 1e-5 * largest) << i;
-    }
-  }
-  allow_winograd(before);
 }
 
 TEST_P(CpuKernels, Reductions) {

@@ -148,8 +148,9 @@ class ZooGradients : public ::testing::TestWithParam<std::string> {
 };
 
 // |gradient - PyTorch's in float64| / norm of every parameter is at most 1e-5 or four times what PyTorch's own float32
-// gradient differs by; with Winograd's algorithm at most `winograd`. The difference's norm is estimated by its products
-// with 16 random vectors of signs.
+// gradient differs by; with Winograd's algorithm at most `winograd`: its rounding may move an argument of a ReLU across
+// 0 (the inputs are chosen so that f32's doesn't), which changes all gradients before it. The difference's norm is
+// estimated by its products with 16 random vectors of signs.
 void compare_gradients(const std::string& name, double winograd) {
   const auto& file = zoo_values();
   const json& description = file.description[name];
@@ -193,7 +194,7 @@ TEST_P(ZooGradients, FollowPyTorch) {
 
 TEST_P(ZooGradients, FollowPyTorchWithWinograd) {
   allow_winograd(true);
-  compare_gradients(GetParam(), 1e-3);
+  compare_gradients(GetParam(), 1e-2);
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, ZooGradients, ::testing::ValuesIn(cases_of("gradients")), test_name);

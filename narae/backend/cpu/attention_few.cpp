@@ -1,6 +1,7 @@
-// Attention of a few queries, as in generation. It is bound by reading keys and values, so they are read once, all heads
-// of a key in the order in which they lie; parts of the keys have each a softmax of their own, and these are joined
-// (Dao et al. 2023, "Flash-Decoding for long-context inference"). The parts are the same for any number of threads.
+// Attention of a few queries, as in generation. It is bound by reading keys and values, so they are read once, all
+// heads of a key in the order in which they lie; parts of the keys have each a softmax of their own, and these are
+// joined (Dao et al. 2023, "Flash-Decoding for long-context inference"). The parts are the same for any number of
+// threads.
 #include <cmath>
 #include <memory>
 
@@ -138,7 +139,8 @@ Kernel attention_of_few(const AttentionPlan& made) {
   kernel.run = [shared = std::make_shared<const AttentionPlan>(made), memory](const KernelArguments& at) {
     const AttentionPlan& plan = *shared;
     const std::int64_t parts = plan.s.batch * memory.parts;
-    const auto bytes = static_cast<std::int64_t>(sizeof(T)) * memory.keys * plan.s.kv_heads * (plan.s.size + plan.s.value_size);
+    const auto bytes =
+        static_cast<std::int64_t>(sizeof(T)) * memory.keys * plan.s.kv_heads * (plan.s.size + plan.s.value_size);
     parallel_for(parts, 1 + bytes_of_a_thread / (1 + bytes), [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t task = begin; task < end; ++task)
         Sequence<T>(plan, at, memory, task % plan.s.batch).run(task / plan.s.batch);

@@ -159,10 +159,9 @@ void add_values(const FewQueries& f, const T* p, std::int64_t pitch, const T* va
       for (std::int64_t row = h * f.rows; row < (h + 1) * f.rows; ++row) {
         const auto factor = hn::Set(d, p[row * pitch + j]);
         T* const sum = y + row * f.size;
-        for_each_vector(
-            d, values, static_cast<std::size_t>(f.size), [&](auto v, std::size_t i, std::size_t n) NARAE_INLINE {
-              store(d, hn::MulAdd(v, factor, load(d, sum + i, n)), sum + i, n);
-            });
+        for_each_vector(d, values, static_cast<std::size_t>(f.size),
+                        [&](auto v, std::size_t i, std::size_t n)
+                            NARAE_INLINE { store(d, hn::MulAdd(v, factor, load(d, sum + i, n)), sum + i, n); });
       }
     }
   }

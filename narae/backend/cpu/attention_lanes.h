@@ -42,8 +42,7 @@ struct AttentionFunctions {
   void (*add)(const T* x, std::int64_t n, T* y);
   T (*dot)(const T* a, const T* b, std::int64_t n);
   /// s (heads * rows, pitch): scale q k_j for `count` keys (count, heads, size), read in the order in which they lie.
-  void (*scores)(const FewQueries& f, const T* q, T scale, const T* keys, std::int64_t count, T* s,
-                 std::int64_t pitch);
+  void (*scores)(const FewQueries& f, const T* q, T scale, const T* keys, std::int64_t count, T* s, std::int64_t pitch);
   /// y += p values: p (heads * rows, pitch), values (count, heads, size), y (heads * rows, size).
   void (*add_values)(const FewQueries& f, const T* p, std::int64_t pitch, const T* values, std::int64_t count, T* y);
   /// s = exp(s - highest); returns their sum.

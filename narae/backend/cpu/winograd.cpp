@@ -1,8 +1,8 @@
 // Convolutions with kernels of 3 x 3 by Winograd's algorithm: tiles and filters are transformed, each of the 36 numbers
-// of a tile is a product of its own, (tiles, channels) by (channels, filters), and the results are transformed back. What
-// is transformed is two to four times what it was, so that it should not leave the second cache. Either a thread takes
-// some tiles, multiplies them with all filters and forgets them; or, with few tiles and many filters, it takes some
-// filters, multiplies them with all tiles and forgets those.
+// of a tile is a product of its own, (tiles, channels) by (channels, filters), and the results are transformed back.
+// What is transformed is two to four times what it was, so that it should not leave the second cache. Either a thread
+// takes some tiles, multiplies them with all filters and forgets them; or, with few tiles and many filters, it takes
+// some filters, multiplies them with all tiles and forgets those.
 #include "narae/backend/cpu/winograd.h"
 
 #include <algorithm>
@@ -135,18 +135,21 @@ class Convolution {
 
   // m (36, count, group) += v (36, count, part) u (36, part, group) for one part of the channels.
   void multiply(const float* v, const float* u, std::int64_t part, std::int64_t count, float* m) const {
+    const bool own_filters = by_filters_ && !how_.lasting_filters;  // they are in the cache; the tiles are not
     for (std::int64_t i = 0; i < products; ++i) {
-      gemm(Gemm<float>{.m = count,
-                       .n = filters_.group,
-                       .k = filters_.part,
-                       .a = v + (part * products + i) * v_apart(),
-                       .a_rows = row_offsets_.data(),
-                       .a_columns = unit_.data(),
-                       .b = u + i * filters_.apart(),
-                       .b_rows = filter_offsets_.data(),
-                       .c = m + i * m_apart(),
-                       .c_row = filters_.group,
-                       .accumulate = part > 0});
+      gemm(Gemm<float>{
+          .m = count,
+          .n = filters_.group,
+          .k = filters_.part,
+          .a = v + (part * products + i) * v_apart(),
+          .a_rows = row_offsets_.data(),
+          .a_columns = unit_.data(),
+          .b = u + i * filters_.apart(),
+          .b_rows = filter_offsets_.data(),
+          .c = m + i * m_apart(),
+          .c_row = filters_.group,
+          .accumulate = part > 0,
+          .ahead = own_filters ? v + (part * products + i + 1) * v_apart() : u + (i + 1) * filters_.apart()});
     }
   }
 
@@ -207,8 +210,7 @@ Kernel make_winograd(const ConvGeometry& g, ConvPass pass, bool has_bias, const 
   const bool turned = pass == ConvPass::input_gradient;
   const BlockedPicture& from = turned ? *y : *x;
   const BlockedPicture& to = turned ? *x : *y;
-  const WinogradFilters filters{
-      .filters = to.channels, .channels = from.channels, .block = to.block, .turned = turned};
+  const WinogradFilters filters{.filters = to.channels, .channels = from.channels, .block = to.block, .turned = turned};
   const std::int64_t padding = g.words.padding[0];
   const auto made = std::make_shared<const Convolution>(
       from, to, g.batch, filters, Convolution::How{turned ? 2 - padding : padding, has_bias, lasting, follower});

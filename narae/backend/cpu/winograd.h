@@ -13,8 +13,8 @@ enum class WinogradChoice { none, own, onednn };
 /// With filters that last, these are transformed once.
 [[nodiscard]] WinogradChoice winograd_choice(const ConvGeometry& g, ConvPass pass, bool lasting_filters = false);
 
-/// A 3 x 3 convolution by our own kernels, or one of its gradients: f32, channels of pictures in blocks, filters row-major
-/// or transformed. Empty where that is not the choice.
+/// A 3 x 3 convolution by our own kernels, or one of its gradients: f32, channels of pictures in blocks, filters
+/// row-major or transformed. Empty where that is not the choice.
 [[nodiscard]] Kernel make_winograd(const ConvGeometry& g, ConvPass pass, bool has_bias, const ConvLayouts& layouts,
                                    const ConvFollower& follower = {});
 

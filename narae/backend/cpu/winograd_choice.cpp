@@ -18,9 +18,9 @@ bool fits(const ConvGeometry& g) {
 }  // namespace
 
 // F(4 x 4, 3 x 3) makes a tile of 16 results from 36 products for each pair of channel and filter instead of 144, and
-// moves numbers through memory as 36 for 16 and filters as 36 for 9. It is chosen where that is faster by this estimate:
-// nanoseconds on two cores with AVX-512, within about a tenth of what was measured for 1 to 128 pictures of 4 to 224
-// pixels and 64 to 512 channels (oneDNN's: a quarter).
+// moves numbers through memory as 36 for 16 and filters as 36 for 9. It is chosen where that is faster by this
+// estimate: nanoseconds on two cores with AVX-512, within about a tenth of what was measured for 1 to 128 pictures of 4
+// to 224 pixels and 64 to 512 channels (oneDNN's: a quarter).
 WinogradChoice winograd_choice(const ConvGeometry& g, ConvPass pass, bool lasting_filters) {
   if (!winograd_allowed() || !fits(g)) return WinogradChoice::none;
   const bool turned = pass == ConvPass::input_gradient;

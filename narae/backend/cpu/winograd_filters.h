@@ -15,8 +15,8 @@ namespace narae::cpu {
 }
 
 /// The filters of a convolution, transformed for Winograd's algorithm: (groups of filters, parts of channels, 36, part,
-/// group), so that what is multiplied together lies together. They come from (filters, channels, 3, 3), or for the input
-/// gradient upside down from (channels, filters, 3, 3). Both numbers are multiples of 32.
+/// group), so that what is multiplied together lies together. They come from (filters, channels, 3, 3), or for the
+/// input gradient upside down from (channels, filters, 3, 3). Both numbers are multiples of 32.
 struct WinogradFilters {
   std::int64_t filters, channels;
   std::int64_t block;  ///< channels of a block of a picture

@@ -1,6 +1,6 @@
-// The gradient of a convolution's filters by Winograd's algorithm: dg = G^T (sum of (A dy A^T) * (B^T d B) over all tiles) G.
-// Each of the 36 numbers is a product (channels, tiles) by (tiles, filters). The gradient of many filters is four times
-// as large before its last transform, so it is made in blocks that stay in the second cache.
+// The gradient of a convolution's filters by Winograd's algorithm: dg = G^T (sum of (A dy A^T) * (B^T d B) over all
+// tiles) G. Each of the 36 numbers is a product (channels, tiles) by (tiles, filters). The gradient of many filters is
+// four times as large before its last transform, so it is made in blocks that stay in the second cache.
 #include <memory>
 #include <vector>
 
@@ -44,7 +44,8 @@ class WeightGradient {
         [&](std::int64_t begin, std::int64_t end, std::int64_t range) {
           float* const area = dy + y_numbers() + range * area_numbers();
           for (std::int64_t group = begin; group < end; ++group)
-            for (std::int64_t block = 0; block < blocks(); ++block) run_block(at, transforms, v, dy, block, group, area);
+            for (std::int64_t block = 0; block < blocks(); ++block)
+              run_block(at, transforms, v, dy, block, group, area);
         },
         threads_);
   }

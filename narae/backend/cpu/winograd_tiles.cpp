@@ -1,11 +1,12 @@
-// The transforms of Winograd's algorithm F(4 x 4, 3 x 3) (Lavin and Gray 2016; Winograd 1980). With a polynomial's points
-// 0, a, -a, b, -b and infinity, a convolution of 6 numbers with 3 is
+// The transforms of Winograd's algorithm F(4 x 4, 3 x 3) (Lavin and Gray 2016; Winograd 1980). With a polynomial's
+// points 0, a, -a, b, -b and infinity, a convolution of 6 numbers with 3 is
 //
 //   y = A^T ((G g) * (B^T d))
 //
-// where row p of A^T's transpose is (1, p, p^2, p^3), of G (1, p, p^2) / N(p), and of B^T the coefficients of the product
-// of (x - q) over all other points q, whose value at p is N(p). In two dimensions everything is done for columns, then
-// rows. a = 5/8 and b = 3/2 keep numbers small, and their products are exact. Compiled for every instruction set (Highway).
+// where row p of A^T's transpose is (1, p, p^2, p^3), of G (1, p, p^2) / N(p), and of B^T the coefficients of the
+// product of (x - q) over all other points q, whose value at p is N(p). In two dimensions everything is done for
+// columns, then rows. a = 5/8 and b = 3/2 keep numbers small, and their products are exact. Compiled for every
+// instruction set (Highway).
 #include "narae/backend/cpu/winograd_tiles.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -136,12 +137,10 @@ struct Transforms {
     const bool inside = at.row >= 0 && at.column >= 0 && at.row + T::from <= p.height && at.column + T::from <= p.width;
     for (std::int64_t c = 0; c < p.channels; c += static_cast<std::int64_t>(hn::Lanes(d))) {
       const float* const x = picture + p.at(c);
-      const auto store = [&](auto row, auto column, V y) NARAE_INLINE {
-        hn::StoreU(y, d, v + (row * T::to + column) * apart + c);
-      };
-      const auto address = [&](std::int64_t row, std::int64_t column) NARAE_INLINE {
-        return x + ((at.row + row) * p.width + at.column + column) * p.block;
-      };
+      const auto store = [&](auto row, auto column, V y)
+                             NARAE_INLINE { hn::StoreU(y, d, v + (row * T::to + column) * apart + c); };
+      const auto address = [&](std::int64_t row, std::int64_t column)
+                               NARAE_INLINE { return x + ((at.row + row) * p.width + at.column + column) * p.block; };
       if (inside) {
         twice<T>([&](auto row, auto column) NARAE_INLINE { return hn::LoadU(d, address(row, column)); }, store);
       } else {
@@ -162,20 +161,18 @@ struct Transforms {
     for (std::int64_t c = 0; c < p.channels; c += static_cast<std::int64_t>(hn::Lanes(d))) {
       float* const y = picture + p.at(c);
       const V start = after.bias == nullptr ? hn::Zero(d) : hn::LoadU(d, after.bias + c);
-      twice<Output>(
-          [&](auto row, auto column) NARAE_INLINE {
-            return hn::LoadU(d, m + (row * winograd_input + column) * apart + c);
-          },
-          [&](auto row, auto column, V v) NARAE_INLINE {
-            const std::int64_t r = at.row + row;
-            const std::int64_t s = at.column + column;
-            if (r >= p.height || s >= p.width) return;
-            float* const to = y + (r * p.width + s) * p.block;
-            V result = hn::Add(v, start);
-            if (after.adds) result = hn::Add(result, hn::LoadU(d, to));
-            if (after.rectifies) result = hn::IfThenElseZero(hn::Gt(result, hn::Zero(d)), result);
-            hn::StoreU(result, d, to);
-          });
+      twice<Output>([&](auto row, auto column)
+                        NARAE_INLINE { return hn::LoadU(d, m + (row * winograd_input + column) * apart + c); },
+                    [&](auto row, auto column, V v) NARAE_INLINE {
+                      const std::int64_t r = at.row + row;
+                      const std::int64_t s = at.column + column;
+                      if (r >= p.height || s >= p.width) return;
+                      float* const to = y + (r * p.width + s) * p.block;
+                      V result = hn::Add(v, start);
+                      if (after.adds) result = hn::Add(result, hn::LoadU(d, to));
+                      if (after.rectifies) result = hn::IfThenElseZero(hn::Gt(result, hn::Zero(d)), result);
+                      hn::StoreU(result, d, to);
+                    });
     }
   }
 
@@ -183,8 +180,7 @@ struct Transforms {
     for (std::int64_t i = 0; i < count; i += static_cast<std::int64_t>(hn::Lanes(d))) {
       const float* const first = turned ? g + 8 * count + i : g + i;
       const std::int64_t step = turned ? -count : count;
-      twice<Filter>([&](auto row, auto column)
-                        NARAE_INLINE { return hn::LoadU(d, first + (row * 3 + column) * step); },
+      twice<Filter>([&](auto row, auto column) NARAE_INLINE { return hn::LoadU(d, first + (row * 3 + column) * step); },
                     [&](auto row, auto column, V v)
                         NARAE_INLINE { hn::StoreU(v, d, u + (row * winograd_input + column) * apart + i); });
     }
@@ -192,10 +188,10 @@ struct Transforms {
 
   static void filter_gradient(const float* m, std::int64_t apart, std::int64_t count, float* g) {
     for (std::int64_t i = 0; i < count; i += static_cast<std::int64_t>(hn::Lanes(d))) {
-      twice<FilterGradient>(
-          [&](auto row, auto column)
-              NARAE_INLINE { return hn::LoadU(d, m + (row * winograd_input + column) * apart + i); },
-          [&](auto row, auto column, V v) NARAE_INLINE { hn::StoreU(v, d, g + (row * 3 + column) * count + i); });
+      twice<FilterGradient>([&](auto row, auto column)
+                                NARAE_INLINE { return hn::LoadU(d, m + (row * winograd_input + column) * apart + i); },
+                            [&](auto row, auto column, V v)
+                                NARAE_INLINE { hn::StoreU(v, d, g + (row * 3 + column) * count + i); });
     }
   }
 

@@ -26,16 +26,16 @@ struct TilePlace {
   std::int64_t row, column;
 };
 
-/// What becomes of a tile's results: plus a bias for each channel (null: none), plus what the picture holds already, then
-/// max(y, 0), a NaN counting as 0.
+/// What becomes of a tile's results: plus a bias for each channel (null: none), plus what the picture holds already,
+/// then max(y, 0), a NaN counting as 0.
 struct AfterTile {
   const float* bias = nullptr;
   bool adds = false;
   bool rectifies = false;
 };
 
-/// The transforms of tiles and filters. The 36 numbers of a transformed one are `apart` numbers from each other, those of
-/// neighbouring channels (or filters) side by side.
+/// The transforms of tiles and filters. The 36 numbers of a transformed one are `apart` numbers from each other, those
+/// of neighbouring channels (or filters) side by side.
 struct WinogradTransforms {
   /// B^T d B of all channels.
   void (*input)(const float* picture, const BlockedPicture& p, const TilePlace& at, float* v, std::int64_t apart);
