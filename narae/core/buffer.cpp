@@ -64,10 +64,10 @@ Buffer Buffer::allocate(std::size_t bytes) {
   if (!result) {
     auto block = std::make_unique<Block>();
     block->capacity = capacity;
-    const std::lock_guard lock(p.mutex);
     block->data = p.pages.take(capacity);
     if (block->data == nullptr) throw Error("memory: " + std::to_string(bytes) + " bytes could not be allocated");
     result.block_ = block.release();
+    const std::lock_guard lock(p.mutex);
     ++p.use.allocations;
     count(p, static_cast<std::int64_t>(capacity));
   }
@@ -114,7 +114,7 @@ void release_free_buffers() {
   const std::lock_guard lock(p.mutex);
   for (auto& list : p.free) {
     for (Buffer::Block* block : list) {
-      p.pages.give_back(block->data);
+      p.pages.give_back(block->data, block->capacity);
       delete block;
     }
     list.clear();

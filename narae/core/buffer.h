@@ -60,11 +60,11 @@ class NARAE_API Buffer {
 struct MemoryUse {
   std::int64_t now;
   std::int64_t peak;
-  std::int64_t allocations;  ///< times that fresh memory had to be fetched from the system
+  std::int64_t allocations;  ///< blocks of fresh memory, which no free list had
 };
 [[nodiscard]] NARAE_API MemoryUse memory_use();
 NARAE_API void reset_peak_memory();
-/// Gives the free lists back to the system.
+/// Gives the free lists back to the system, as far as whole pages are free.
 NARAE_API void release_free_buffers();
 
 }  // namespace narae

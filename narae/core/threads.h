@@ -24,6 +24,9 @@ struct RangeBody {
 NARAE_API void parallel_ranges(std::int64_t count, std::int64_t grain, std::int64_t most_ranges, RangeBody body);
 }  // namespace detail
 
+/// So much to read from memory is worth another thread: some microseconds.
+constexpr std::int64_t bytes_worth_a_thread = 96 * 1024;
+
 /// Ranges that parallel_for makes at present.
 [[nodiscard]] NARAE_API std::int64_t range_count(std::int64_t count, std::int64_t grain);
 

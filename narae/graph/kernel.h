@@ -129,7 +129,7 @@ class NARAE_API Backend {
     bool (*choose)(const KernelRequest& request, LayoutChoice& choice) = nullptr;
     /// Elements that a value occupies; more than it has when lanes are padded.
     std::size_t (*elements)(Layout layout) = nullptr;
-    /// The axes of a layout's memory, outermost first; none for a layout that has padding.
+    /// The axes of a layout's memory, outermost first; none for a layout that has padding or holds other numbers.
     std::vector<LayoutAxis> (*axes)(Layout layout) = nullptr;
     /// Copies between layouts of one shape; for f32, i32 and bool.
     Kernel (*reorder)(const Signature& value, Layout from, Layout to) = nullptr;

@@ -201,6 +201,48 @@ TEST_P(CpuAttentionKernels, Generation) {
 }
 
 // A NaN spreads to what sees it and no farther.
+// A few queries take the keys in up to 16 parts, each with a softmax of its own.
+TEST_P(CpuAttentionKernels, FewQueriesInParts) {
+  const auto check_few = [&](const Use& u) { check(forward_case(u)); };
+  check_few({2, 1, 700, 3, 3, 16, 24, false, {700, 13}});
+  check_few({1, 2, 530, 8, 2, 40, 16, true, {}, {528}});
+  check_few({2, 1, 600, 2, 2, 8, 8, false, {600, 0}});  // the second sees nothing
+  Use masked{1, 2, 640, 2, 1, 8, 8};
+  masked.mask = {1, 1, 2, 640};
+  masked.mask_type = DType::boolean;
+  KernelCase c = forward_case(masked);
+  auto seen = c.inputs[4].mutable_values<bool>();
+  std::fill(seen.begin(), seen.begin() + 400, false);  // whole parts
+  std::fill(seen.begin() + 640, seen.end(), false);    // a whole row
+  check(c);
+}
+
+// What may not be seen has no part in the result, whatever it is.
+TEST_P(CpuAttentionKernels, HiddenNumbersHaveNoPart) {
+  visit_dtype(GetParam(), [&](auto zero) {
+    using T = decltype(zero);
+    if constexpr (std::is_floating_point_v<T>) {
+      const auto poison = [](Array& a, std::int64_t first, std::int64_t count) {
+        const auto values = a.mutable_values<T>();
+        std::fill_n(values.begin() + first, count, std::numeric_limits<T>::quiet_NaN());
+      };
+      Use masked{1, 1, 100, 2, 2, 8, 8};
+      masked.mask = {1, 1, 1, 100};
+      masked.mask_type = DType::boolean;
+      KernelCase c = forward_case(masked);
+      const auto seen = c.inputs[4].mutable_values<bool>();
+      std::fill(seen.begin(), seen.end(), true);
+      std::fill_n(seen.begin() + 50, 10, false);
+      for (const int i : {1, 2}) poison(c.inputs[static_cast<std::size_t>(i)], 50 * 16, 10 * 16);
+      check(c);
+      const Use causal{1, 2, 100, 2, 2, 8, 8, true, {}, {98}};
+      c = forward_case(causal);
+      for (const int i : {1, 2}) poison(c.inputs[static_cast<std::size_t>(i)], 99 * 16, 16);  // the second's alone
+      check(c);
+    }
+  });
+}
+
 TEST_P(CpuAttentionKernels, NotANumberStays) {
   for (const std::int64_t queries : {1, 70}) {
     const Use u{.batch = 2, .queries = queries, .keys = 70, .heads = 2, .kv_heads = 2, .size = 8, .value_size = 8};

@@ -7,12 +7,6 @@
 namespace narae::testing {
 namespace {
 
-Array in_layout(const Array& a, Layout from, Layout to) {
-  if (from == to) return a;
-  KernelCase c{.op = "reorder", .words = {}, .inputs = {a}, .results = {{a.dtype, a.shape}}};
-  return run_kernel(cpu_backend().layouts().reorder(c.results[0], from, to), c)[0];
-}
-
 // The channels of the block of each case's values.
 class BlockedKernels : public ::testing::TestWithParam<std::int64_t> {
  protected:

@@ -19,7 +19,7 @@ TEST_P(CpuKernels, Matmul) {
   const std::int64_t shapes[][4] = {{1, 1, 1, 1},      {1, 7, 5, 3},     {1, 64, 10, 256}, {1, 33, 130, 65},
                                     {3, 5, 4, 17},     {2, 1, 31, 129},  {1, 200, 1, 9},   {4, 24, 24, 24},
                                     {1, 150, 257, 70}, {1, 1, 500, 700}, {1, 2, 77, 3000}, {1, 3, 3, 65},
-                                    {1, 4, 260, 131}};
+                                    {1, 4, 260, 131},  {1, 600, 520, 90}};
   for (const auto& [count, m, n, k] : shapes) {
     const std::int64_t batch = count;  // clang 14 does not capture structured bindings
     for (const std::int64_t ta : {0, 1}) {
@@ -46,7 +46,8 @@ TEST_P(CpuKernels, Matmul) {
 
 TEST_P(CpuKernels, Linear) {
   const DType t = GetParam();
-  const std::int64_t shapes[][3] = {{1, 1, 1}, {64, 256, 784}, {5, 10, 3}, {2, 33, 100}, {1, 400, 513}, {4, 6, 20}};
+  const std::int64_t shapes[][3] = {{1, 1, 1},     {64, 256, 784}, {5, 10, 3},     {2, 33, 100},
+                                    {1, 400, 513}, {4, 6, 20},     {600, 130, 400}};
   for (const auto& [n, outputs, inputs] : shapes) {
     check({.op = "linear",
            .words = {},

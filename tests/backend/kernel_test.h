@@ -12,6 +12,13 @@ inline double tolerance(DType t) {
   return sum_tolerance(t, 8);
 }
 
+/// `a` in another layout.
+inline Array in_layout(const Array& a, Layout from, Layout to) {
+  if (from == to) return a;
+  const KernelCase c{.op = "reorder", .words = {}, .inputs = {a}, .results = {{a.dtype, a.shape}}};
+  return run_kernel(cpu_backend().layouts().reorder(c.results[0], from, to), c)[0];
+}
+
 /// Checks fast kernels against the reference kernel of the same request, with one and with two threads.
 class KernelTest : public ::testing::TestWithParam<DType> {
  protected:

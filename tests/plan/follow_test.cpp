@@ -143,19 +143,21 @@ TEST(Follow, WhatIsReadElsewhereIsNotFolded) {
 // The bias of every row is added with the product, also where the rows have been given back their axes.
 TEST(Follow, ProductsTakeOverTheirBias) {
   const NoGrad no_gradients;
-  const Tensor x = random({2, 40, 96}, 1);
   const Tensor w = random({96, 130}, 2);
   const Tensor b = random({130}, 3);
-  const auto compute = [&](bool bias_first) {
+  const auto compute = [&](const Tensor& x, bool bias_first) {
     Tensor y = matmul(x, w);
     y = bias_first ? b + y : y + b;
     return y.to_vector<float>();
   };
-  for (const bool bias_first : {false, true}) {
-    const std::vector<float> joined = compute(bias_first);
-    EXPECT_EQ(steps_named("matmul+loop[add]"), 1) << last_plan().text;
-    const WithOptions apart(plainly);
-    expect_near(joined, compute(bias_first), 1e-5);
+  for (const std::int64_t rows : {1, 3, 40}) {  // few rows have a kernel of their own
+    const Tensor x = random({2, rows, 96}, 1);
+    for (const bool bias_first : {false, true}) {
+      const std::vector<float> joined = compute(x, bias_first);
+      EXPECT_EQ(steps_named("matmul+loop[add]"), 1) << last_plan().text;
+      const WithOptions apart(plainly);
+      expect_near(joined, compute(x, bias_first), 1e-5);
+    }
   }
 }
 

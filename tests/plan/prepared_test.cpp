@@ -73,6 +73,30 @@ TEST_F(PreparedValuesTest, LaterExecutionsLeaveItOut) {
   expect_near(first, plainly());
 }
 
+// Filters are kept transformed for Winograd's algorithm where pictures are large enough.
+TEST_F(PreparedValuesTest, TransformedFiltersFollowTheirVariable) {
+  const NoGrad no_gradients;
+  const Tensor x = random({1, 64, 28, 28}, 4);
+  Tensor w = variable(random({64, 64, 3, 3}, 5));
+  const auto compute = [&] { return conv2d(x, w, {}, {.padding = 1}).to_vector<float>(); };
+  const std::vector<float> first = compute();
+  EXPECT_EQ(compute(), first);
+  EXPECT_TRUE(same_numbers(first, plain_conv(x, w)));
+  w.assign(random({64, 64, 3, 3}, 6));
+  EXPECT_TRUE(same_numbers(compute(), plain_conv(x, w)));
+}
+
+// Filters that are a convolution's result lie in blocks themselves: they are not transformed from there.
+TEST_F(PreparedValuesTest, FiltersMayBeResultsOfAConvolution) {
+  const NoGrad no_gradients;
+  const Tensor x = random({1, 64, 28, 28}, 4);
+  const Tensor w = variable(random({64, 64, 3, 3}, 5));
+  const Tensor mixed = variable(random({64, 64, 1, 1}, 6) * 0.1);
+  const std::vector<float> merged = conv2d(x, conv2d(w, mixed), {}, {.padding = 1}).to_vector<float>();
+  const Tensor filters = conv2d(cast(w, DType::f64), cast(mixed, DType::f64));
+  EXPECT_TRUE(same_numbers(merged, plain_conv(x, filters)));
+}
+
 TEST_F(PreparedValuesTest, AVariableThatChangesIsPreparedAnew) {
   static_cast<void>(answer());
   static_cast<void>(answer());

@@ -141,30 +141,42 @@ T dot(const T* a, const T* b, std::int64_t n) {
   return hn::GetLane(hn::SumOfLanes(d, sum));
 }
 
-template <class T>
-void scores(const FewQueries& f, const T* q, T scale, const T* keys, std::int64_t count, T* s, std::int64_t pitch) {
-  for (std::int64_t j = 0; j < count; ++j) {
-    for (std::int64_t h = 0; h < f.heads; ++h, keys += f.size) {
-      for (std::int64_t row = h * f.rows; row < (h + 1) * f.rows; ++row)
-        s[row * pitch + j] = scale * dot(q + row * f.size, keys, f.size);
-    }
+// Calls f(key, head) for all: key by key in the order in which they lie, which is what bounds one query a head; with
+// several, head by head, so that what belongs to the queries stays in the first cache.
+template <class F>
+HWY_INLINE void for_keys_and_heads(const FewQueries& few, std::int64_t count, const F& f) {
+  if (few.rows == 1) {
+    for (std::int64_t j = 0; j < count; ++j)
+      for (std::int64_t h = 0; h < few.heads; ++h) f(j, h);
+  } else {
+    for (std::int64_t h = 0; h < few.heads; ++h)
+      for (std::int64_t j = 0; j < count; ++j) f(j, h);
   }
 }
 
 template <class T>
-void add_values(const FewQueries& f, const T* p, std::int64_t pitch, const T* values, std::int64_t count, T* y) {
+void scores(const FewQueries& few, const T* q, T scale, const T* keys, std::int64_t count, T* s, std::int64_t pitch) {
+  for_keys_and_heads(few, count, [&](std::int64_t j, std::int64_t h) NARAE_INLINE {
+    const T* const key = keys + (j * few.heads + h) * few.size;
+    for (std::int64_t row = h * few.rows; row < (h + 1) * few.rows; ++row)
+      s[row * pitch + j] = scale * dot(q + row * few.size, key, few.size);
+  });
+}
+
+template <class T>
+void add_values(const FewQueries& few, const T* p, std::int64_t pitch, const T* values, std::int64_t count, T* y) {
   const hn::ScalableTag<T> d;
-  for (std::int64_t j = 0; j < count; ++j) {
-    for (std::int64_t h = 0; h < f.heads; ++h, values += f.size) {
-      for (std::int64_t row = h * f.rows; row < (h + 1) * f.rows; ++row) {
-        const auto factor = hn::Set(d, p[row * pitch + j]);
-        T* const sum = y + row * f.size;
-        for_each_vector(d, values, static_cast<std::size_t>(f.size),
-                        [&](auto v, std::size_t i, std::size_t n)
-                            NARAE_INLINE { store(d, hn::MulAdd(v, factor, load(d, sum + i, n)), sum + i, n); });
-      }
+  for_keys_and_heads(few, count, [&](std::int64_t j, std::int64_t h) NARAE_INLINE {
+    const T* const value = values + (j * few.heads + h) * few.size;
+    for (std::int64_t row = h * few.rows; row < (h + 1) * few.rows; ++row) {
+      if (p[row * pitch + j] == T{0}) continue;
+      const auto factor = hn::Set(d, p[row * pitch + j]);
+      T* const sum = y + row * few.size;
+      for_each_vector(d, value, static_cast<std::size_t>(few.size),
+                      [&](auto v, std::size_t i, std::size_t n)
+                          NARAE_INLINE { store(d, hn::MulAdd(v, factor, load(d, sum + i, n)), sum + i, n); });
     }
-  }
+  });
 }
 
 template <class T>

@@ -20,7 +20,7 @@ struct ScoreTile {
   T distance = 0;              ///< position of lane 0 less that of row 0
 };
 
-/// Queries (heads * rows, size): `rows` of them share a head of keys or values.
+/// What a few queries read: keys or values (count, heads, size), each head for `rows` queries.
 struct FewQueries {
   std::int64_t heads, rows, size;
 };
@@ -41,9 +41,9 @@ struct AttentionFunctions {
   /// y += x
   void (*add)(const T* x, std::int64_t n, T* y);
   T (*dot)(const T* a, const T* b, std::int64_t n);
-  /// s (heads * rows, pitch): scale q k_j for `count` keys (count, heads, size), read in the order in which they lie.
+  /// s (heads * rows, pitch): scale q k_j for `count` keys; q (heads * rows, size).
   void (*scores)(const FewQueries& f, const T* q, T scale, const T* keys, std::int64_t count, T* s, std::int64_t pitch);
-  /// y += p values: p (heads * rows, pitch), values (count, heads, size), y (heads * rows, size).
+  /// y += p values; p (heads * rows, pitch), y (heads * rows, size). What has the weight 0 is left out, even a NaN.
   void (*add_values)(const FewQueries& f, const T* p, std::int64_t pitch, const T* values, std::int64_t count, T* y);
   /// s = exp(s - highest); returns their sum.
   T (*exponentials)(T* s, std::int64_t n, T highest);

@@ -29,23 +29,28 @@ bool is_empty(const ConvGeometry& g) {
   return g.batch * g.filters * g.taps() * g.pixels() * g.x[0] * g.x[1] == 0;
 }
 
-// oneDNN computes with channels in blocks of 16 and converts row-major arguments. Measured with AVX-512, conversions
-// included: the input gradient for 6 channels takes it 1.5 times, for 3 channels 3..5 times as long as our kernel, the
-// forward pass and the weight gradient for 1 -> 6 channels twice, for 6 -> 16 1.0 and 1.6 times; with 32 filters or
-// more it is 1.1..1.5 times faster in these two. The first layer of a network, with a picture's few channels, goes to
-// oneDNN when its filters fill blocks of 16: all that follows then keeps that layout.
-bool prefers_onednn(const ConvGeometry& g, ConvPass pass) {
+// oneDNN and our Winograd compute with channels in blocks of 16; oneDNN converts row-major arguments. Measured with
+// AVX-512, conversions included: the input gradient for 6 channels takes it 1.5 times, for 3 channels 3..5 times as
+// long as our kernel, the forward pass and the weight gradient for 1 -> 6 channels twice, for 6 -> 16 1.0 and 1.6
+// times; with 32 filters or more it is 1.1..1.5 times faster in these two. The first layer of a network, with a
+// picture's few channels, goes to oneDNN when its filters fill blocks of 16: all that follows then keeps that layout.
+bool prefers_blocks(const ConvGeometry& g, ConvPass pass) {
   if (g.words.groups > 1) return true;
   const bool wide = g.channels >= 16 && g.filters >= 16;
   const bool opens_blocks = g.channels <= 4 && g.filters % 16 == 0;
   return wide || (pass != ConvPass::input_gradient && (g.filters >= 32 || opens_blocks));
 }
 
+Kernel make_on_blocks(const ConvGeometry& g, ConvPass pass, bool has_bias, const ConvLayouts& layouts,
+                      const ConvFollower& follower = {}) {
+  if (Kernel kernel = make_winograd(g, pass, has_bias, layouts, follower)) return kernel;
+  return onednn::make_conv(g, pass, has_bias, layouts, follower);
+}
+
 Kernel make(const ConvGeometry& g, ConvPass pass, DType dtype, bool has_bias, const ConvLayouts& layouts) {
   if (is_empty(g)) return {};
-  if (dtype == DType::f32 && prefers_onednn(g, pass)) {
-    if (Kernel kernel = make_winograd(g, pass, has_bias, layouts)) return kernel;
-    if (Kernel kernel = onednn::make_conv(g, pass, has_bias, layouts)) return kernel;
+  if (dtype == DType::f32 && prefers_blocks(g, pass)) {
+    if (Kernel kernel = make_on_blocks(g, pass, has_bias, layouts)) return kernel;
   }
   return make_direct_conv(g, pass, dtype, has_bias);
 }
@@ -85,6 +90,16 @@ Kernel make_kernel(const KernelRequest& r) {
   return make(c.geometry, c.pass, r.results[0].dtype, c.has_bias, layouts);
 }
 
+// How the weights of a forward pass lie best that are the same in each run; `now`: as they are written.
+Layout lasting_layout(const ConvGeometry& g, const ConvLayouts& layouts, Layout now) {
+  const std::optional<ChannelBlocks> x = channel_blocks(layouts.x);
+  const std::optional<ChannelBlocks> y = channel_blocks(layouts.y);
+  const bool own = now == Layout::row_major && x && y && x->block == y->block &&
+                   winograd_choice(g, ConvPass::forward, true) == WinogradChoice::own;
+  if (!own) return layouts.w;
+  return winograd_layout({.filters = g.filters, .channels = g.channels, .block = y->block});
+}
+
 // The loop as a follower; nothing when it does anything else. `from`: its input that is the convolution's result.
 std::optional<ConvFollower> follower_of(const Loop& loop, int from) {
   const std::size_t inputs = loop.inputs.size();
@@ -121,11 +136,10 @@ Kernel make_conv_behind(const KernelRequest& r, const Loop& loop, int from, bool
   const std::optional<ConvFollower> follower = follower_of(loop, from);
   const Convolution c = convolution_of(r);
   if (!follower || (exact && follower->rectifies) || r.results[0].dtype != DType::f32 || is_empty(c.geometry) ||
-      !prefers_onednn(c.geometry, c.pass))
+      !prefers_blocks(c.geometry, c.pass))
     return {};
   const ConvLayouts layouts{r.input_layout(0), r.result_layout(0), r.input_layout(1)};
-  Kernel kernel = make_winograd(c.geometry, c.pass, c.has_bias, layouts, *follower);
-  if (!kernel) kernel = onednn::make_conv(c.geometry, c.pass, c.has_bias, layouts, *follower);
+  Kernel kernel = make_on_blocks(c.geometry, c.pass, c.has_bias, layouts, *follower);
   if (!kernel || !follower->adds) return kernel;
   // What is added lies where the result will be.
   const auto z = static_cast<int>(r.inputs.size());
@@ -140,27 +154,16 @@ Kernel make_conv_behind(const KernelRequest& r, const Loop& loop, int from, bool
   return kernel;
 }
 
-namespace {
-
-// How weights lie best that are the same in each run.
-Layout lasting_filters(const ConvGeometry& g, const ConvLayouts& layouts) {
-  const std::optional<ChannelBlocks> y = channel_blocks(layouts.y);
-  if (!y || winograd_choice(g, ConvPass::forward, true) != WinogradChoice::own) return layouts.w;
-  return winograd_layout({.filters = g.filters, .channels = g.channels, .block = y->block});
-}
-
-}  // namespace
-
 bool choose_conv_layouts(const KernelRequest& r, LayoutChoice& choice) {
   if (!r.op->name.starts_with("conv2d") || r.results[0].dtype != DType::f32) return false;
   const Convolution c = convolution_of(r);
-  if (is_empty(c.geometry) || !prefers_onednn(c.geometry, c.pass)) return false;
+  if (is_empty(c.geometry) || !prefers_blocks(c.geometry, c.pass)) return false;
   const ConvLayouts layouts = onednn::conv_layouts(c.geometry, c.pass, c.has_bias);
   choice.inputs.assign(r.inputs.size(), Layout::row_major);
   choice.results = {Layout::row_major};
   if (c.pass == ConvPass::forward) {
     choice.inputs[0] = layouts.x;
-    choice.inputs[1] = lasting_filters(c.geometry, layouts);
+    choice.inputs[1] = lasting_layout(c.geometry, layouts, r.input_layout(1));
     choice.results[0] = layouts.y;
     choice.weights = 1;
   } else if (c.pass == ConvPass::input_gradient) {

@@ -142,11 +142,11 @@ HWY_EXPORT(add);
 
 namespace {
 
-constexpr std::int64_t block = 4096;             // columns of a part
-constexpr double bytes_of_a_thread = 96 * 1024;  // of b that are worth another thread
+constexpr std::int64_t block = 4096;  // columns of a part
 
+// Tasks that read so many numbers of b each.
 std::int64_t grain_for(std::int64_t numbers) {
-  return 1 + static_cast<std::int64_t>(bytes_of_a_thread / (sizeof(float) * static_cast<double>(numbers)));
+  return 1 + bytes_worth_a_thread / (static_cast<std::int64_t>(sizeof(float)) * numbers);
 }
 
 // b (k, n) in parts of rows and blocks of columns, the same for any number of threads; the parts' sums are added in
@@ -176,7 +176,8 @@ Kernel make_by_parts(const Product& p, bool has_bias) {
       for (std::int64_t part = 1; part < parts; ++part)
         HWY_DYNAMIC_DISPATCH(add)(sums + (part - 1) * numbers + begin, end - begin, y + begin);
     });
-    for (std::int64_t i = 0; has_bias && i < p.m; ++i) HWY_DYNAMIC_DISPATCH(add)(at.in<float>(2), p.n, y + i * p.n);
+    if (!has_bias) return;
+    for (std::int64_t i = 0; i < p.m; ++i) HWY_DYNAMIC_DISPATCH(add)(at.in<float>(2), p.n, y + i * p.n);
   };
   return kernel;
 }

@@ -8,6 +8,7 @@
 #include "narae/backend/cpu/conv.h"
 #include "narae/backend/cpu/onednn_layout.h"
 #include "narae/backend/cpu/winograd_filters.h"
+#include "narae/core/error.h"
 #include "narae/graph/attributes.h"
 
 namespace narae::cpu {
@@ -107,6 +108,7 @@ std::vector<LayoutAxis> axes(Layout layout) {
 
 Kernel reorder(const Signature& value, Layout from, Layout to) {
   const auto filters = winograd_filters(to);
+  if (filters && from != Layout::row_major) throw Error("filters are transformed from row-major ones");
   return filters ? make_winograd_filters(*filters) : onednn::reorder(value, from, to);
 }
 

@@ -87,7 +87,8 @@ struct Algorithm {
   }
 };
 
-// make(algorithm): Winograd's where that is the choice and implemented (oneDNN 3 has it no longer), else direct.
+// make(algorithm): Winograd's where that is the choice (a gradient of filters) and implemented (oneDNN 3 has it no
+// longer), else direct.
 template <class Make>
 auto with_best(const ConvGeometry& g, ConvPass pass, const How& how, const Make& make) {
   const Descriptions of = plain_arguments(g);

@@ -1,6 +1,5 @@
 #include "narae/backend/cpu/onednn_matmul.h"
 
-#include <string>
 #include <string_view>
 
 #include "narae/backend/cpu/onednn.h"
@@ -22,7 +21,8 @@ memory::desc matrices(std::int64_t batch, std::int64_t rows, std::int64_t column
 }
 
 // oneDNN offers its blocks (brgemm) first, which read the operands where they lie. Its older kernel copies both into
-// panels: of 60 products measured it was 5 to 25 per cent faster on the large ones, but for those named here.
+// panels: of 60 products measured it was 5 to 25 per cent faster on the large ones, but for those named here. The
+// panels are memory of its own, fetched in each run: the one exception to a plan's memory being laid out before.
 bool is_for_panels(const Product& p) {
   if (p.batch != 1 || p.m < 64 || p.flops() < 5e7) return false;
   if (p.transpose_b) return p.m > 512;
@@ -30,10 +30,13 @@ bool is_for_panels(const Product& p) {
 }
 
 // Makes `primitive` the one whose implementation has that name, where there is one. `desc` has to live meanwhile.
-void choose(const dnnl::matmul::desc& desc, const std::string& name, dnnl::matmul::primitive_desc& primitive) {
+void choose(const dnnl::matmul::desc& desc, std::string_view name, dnnl::matmul::primitive_desc& primitive) {
   dnnl::matmul::primitive_desc other(desc, attributes(), engine());
   do {
-    if (std::string_view(other.impl_info_str()).starts_with(name)) return void(primitive = other);
+    if (std::string_view(other.impl_info_str()).starts_with(name)) {
+      primitive = other;
+      return;
+    }
   } while (other.next_impl());
 }
 

@@ -19,7 +19,7 @@ namespace narae::cpu {
 namespace {
 
 constexpr std::int64_t products = winograd_products;
-constexpr std::int64_t cached_numbers = 7 << 16;  // of tiles, before and behind the products, at a time
+constexpr std::int64_t cached_numbers = 7 << 16;  // of tiles, before and behind the products: of 2 MB most
 
 // The forward pass; and the input gradient, which is a convolution of the cotangents with filters upside down.
 class Convolution {
@@ -75,7 +75,8 @@ class Convolution {
 
  private:
   // Tiles few enough that 36 results of each for a group of filters stay in the cache, and filters enough that reading
-  // all of them again for some tiles at a time would cost more.
+  // all of them again for some tiles at a time would cost more. (With more threads than groups some stay idle: of so
+  // few tiles none would have enough.)
   [[nodiscard]] bool takes_filters() const {
     return products * tiles_.count() * filters_.group <= cached_numbers && filters_.groups() >= 4;
   }
@@ -133,7 +134,7 @@ class Convolution {
     }
   }
 
-  // m (36, count, group) += v (36, count, part) u (36, part, group) for one part of the channels.
+  // m (36, count, group) = v (36, count, part) u (36, part, group) for the first part of the channels, += for others.
   void multiply(const float* v, const float* u, std::int64_t part, std::int64_t count, float* m) const {
     const bool own_filters = by_filters_ && !how_.lasting_filters;  // they are in the cache; the tiles are not
     for (std::int64_t i = 0; i < products; ++i) {
@@ -203,17 +204,21 @@ Kernel make_winograd(const ConvGeometry& g, ConvPass pass, bool has_bias, const 
                      const ConvFollower& follower) {
   const std::optional<BlockedPicture> x = picture_of(layouts.x);
   const std::optional<BlockedPicture> y = picture_of(layouts.y);
-  const bool lasting = winograd_filters(layouts.w).has_value();
-  const bool fits = x && y && x->block == y->block && (lasting || layouts.w == Layout::row_major);
-  if (!fits || winograd_choice(g, pass, lasting) != WinogradChoice::own) return {};
+  const std::optional<WinogradFilters> lasting = winograd_filters(layouts.w);
+  if (!x || !y || x->block != y->block) return {};
+  if (!lasting && (layouts.w != Layout::row_major || winograd_choice(g, pass) != WinogradChoice::own)) return {};
   if (pass == ConvPass::weight_gradient) return make_winograd_weight_gradient(g, *x, *y);
   const bool turned = pass == ConvPass::input_gradient;
   const BlockedPicture& from = turned ? *y : *x;
   const BlockedPicture& to = turned ? *x : *y;
-  const WinogradFilters filters{.filters = to.channels, .channels = from.channels, .block = to.block, .turned = turned};
+  const WinogradFilters filters = lasting.value_or(
+      WinogradFilters{.filters = to.channels, .channels = from.channels, .block = to.block, .turned = turned});
   const std::int64_t padding = g.words.padding[0];
-  const auto made = std::make_shared<const Convolution>(
-      from, to, g.batch, filters, Convolution::How{turned ? 2 - padding : padding, has_bias, lasting, follower});
+  const auto made = std::make_shared<const Convolution>(from, to, g.batch, filters,
+                                                        Convolution::How{.padding = turned ? 2 - padding : padding,
+                                                                         .has_bias = has_bias,
+                                                                         .lasting_filters = lasting.has_value(),
+                                                                         .follower = follower});
   return {.run = [made](const KernelArguments& at) { made->run(at); },
           .scratch_bytes = made->scratch_bytes(),
           .flops = g.flops()};

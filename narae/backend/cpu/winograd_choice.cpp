@@ -1,5 +1,8 @@
 // Which convolutions are computed by Winograd's algorithm.
+#include <algorithm>
+
 #include "narae/backend/cpu/winograd.h"
+#include "narae/backend/cpu/winograd_filters.h"
 #include "narae/core/switches.h"
 
 namespace narae::cpu {
@@ -24,21 +27,21 @@ bool fits(const ConvGeometry& g) {
 WinogradChoice winograd_choice(const ConvGeometry& g, ConvPass pass, bool lasting_filters) {
   if (!winograd_allowed() || !fits(g)) return WinogradChoice::none;
   const bool turned = pass == ConvPass::input_gradient;
-  const std::int64_t* const to = turned ? g.x : g.y;
-  const std::int64_t tiles = g.batch * ((to[0] + 3) / 4) * ((to[1] + 3) / 4);
+  const std::int64_t tiles = WinogradTiles(g.batch, turned ? g.x : g.y).count();
   const bool gradient = pass == ConvPass::weight_gradient;
-  const bool own = g.channels % 32 == 0 && g.filters % 32 == 0 && (!gradient || tiles <= most_gradient_tiles);
+  const bool own = g.channels % 16 == 0 && g.filters % 16 == 0 && (!gradient || tiles <= most_gradient_tiles);
   if (!own && !gradient) return WinogradChoice::none;
 
   const auto pairs = static_cast<double>(g.channels * g.filters);
   const auto count = static_cast<double>(tiles);
-  const double products = count * 72 * pairs / (own ? 270 : 245);
+  const bool narrow = winograd_share(turned ? g.channels : g.filters) < 32;  // products fill one vector
+  const double products = count * 72 * pairs / (own ? narrow ? 180 : 270 : 245);
   const double numbers = count * 36 * 8 * static_cast<double>(g.channels + g.filters) / 50;
   const double once = lasting_filters ? 3 : 5;
   const double filters = pairs * (own ? gradient ? 8 : once : 26);
   const double gain = g.flops() / 240 / (products + numbers + filters);
-  // oneDNN keeps all filters transformed in scratch memory.
-  const bool many_filters = !own && pairs * 36 * sizeof(float) > 20e6;
+  // Where all filters are kept transformed, they have to be worth four times their memory.
+  const bool many_filters = (!own || lasting_filters) && pairs * 36 * sizeof(float) > 20e6;
   if (gain < (many_filters ? 1.6 : 1.1)) return WinogradChoice::none;
   return own ? WinogradChoice::own : WinogradChoice::onednn;
 }

@@ -65,9 +65,7 @@ void WinogradFilters::transform_all(const float* w, float* scratch, std::int64_t
 Layout winograd_layout(const WinogradFilters& wanted) {
   const std::lock_guard lock(known().mutex);
   auto& all = known().filters;
-  const auto found = std::ranges::find_if(all, [&](const WinogradFilters& f) {
-    return f.filters == wanted.filters && f.channels == wanted.channels && f.block == wanted.block;
-  });
+  const auto found = std::ranges::find(all, wanted);
   const auto number = static_cast<std::int32_t>(found - all.begin());
   if (found == all.end()) all.push_back(wanted);
   return static_cast<Layout>(first_layout + number);

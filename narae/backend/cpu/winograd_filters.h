@@ -14,15 +14,24 @@ namespace narae::cpu {
   return numbers + 16;
 }
 
+/// How many of `count` channels or filters (a multiple of 16) are taken together.
+[[nodiscard]] constexpr std::int64_t winograd_share(std::int64_t count) {
+  for (const std::int64_t share : {64, 48, 32})
+    if (count % share == 0) return share;
+  return 16;
+}
+
 /// The filters of a convolution, transformed for Winograd's algorithm: (groups of filters, parts of channels, 36, part,
 /// group), so that what is multiplied together lies together. They come from (filters, channels, 3, 3), or for the
-/// input gradient upside down from (channels, filters, 3, 3). Both numbers are multiples of 32.
+/// input gradient upside down from (channels, filters, 3, 3).
 struct WinogradFilters {
   std::int64_t filters, channels;
   std::int64_t block;  ///< channels of a block of a picture
   bool turned = false;
-  std::int64_t group = filters % 64 == 0 ? 64 : 32;
-  std::int64_t part = channels % 64 == 0 ? 64 : 32;
+  std::int64_t group = winograd_share(filters);
+  std::int64_t part = winograd_share(channels);
+
+  bool operator==(const WinogradFilters&) const = default;
 
   [[nodiscard]] std::int64_t groups() const { return filters / group; }
   [[nodiscard]] std::int64_t parts() const { return channels / part; }

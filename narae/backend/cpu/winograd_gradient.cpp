@@ -23,11 +23,11 @@ class WeightGradient {
         y_(y),
         tiles_(g.batch, y),
         padding_(g.words.padding[0]),
-        group_(y.channels % 64 == 0 ? 64 : 32),
+        group_(winograd_share(y.channels)),
         unit_(offsets(x.block, 1)),
         x_offsets_(offsets(tiles_.count(), x.block)),
         y_offsets_(offsets(tiles_.count(), group_)),
-        threads_(range_count(groups(), 1)) {}
+        threads_(range_count(groups() * blocks(), 1)) {}
 
   [[nodiscard]] std::size_t scratch_bytes() const {
     return static_cast<std::size_t>(x_numbers() + y_numbers() + threads_ * area_numbers()) * sizeof(float);
@@ -40,12 +40,10 @@ class WeightGradient {
     read_winograd_tiles(at.in<float>(0), x_, tiles_, padding_, x_.block, transforms.input, v);
     read_winograd_tiles(at.in<float>(1), y_, tiles_, 0, group_, transforms.cotangent, dy);
     parallel_for(
-        groups(), 1,
+        groups() * blocks(), 1,
         [&](std::int64_t begin, std::int64_t end, std::int64_t range) {
           float* const area = dy + y_numbers() + range * area_numbers();
-          for (std::int64_t group = begin; group < end; ++group)
-            for (std::int64_t block = 0; block < blocks(); ++block)
-              run_block(at, transforms, v, dy, block, group, area);
+          for (std::int64_t k = begin; k < end; ++k) run_block(at, transforms, v, dy, k % blocks(), k / blocks(), area);
         },
         threads_);
   }

@@ -19,7 +19,7 @@
 HWY_BEFORE_NAMESPACE();
 namespace narae::cpu::HWY_NAMESPACE {
 
-// At most as many lanes as the smallest block of channels has.
+// At most as many lanes as a block has channels.
 constexpr hn::CappedTag<float, 16> d16;
 constexpr hn::CappedTag<float, 8> d8;
 
