@@ -40,7 +40,7 @@ void take_gradient(const GradientCase& at, std::span<Tensor> out) {
   const auto axis = static_cast<int>(at.attributes[0]);
   const Tensor indices = flatten(at.inputs[1]);
   const Tensor values = reshape(at.cotangents[0], taken_shape(x.shape(), axis, indices.shape()));
-  out[0] = index_add(zeros_like(x), axis, indices, values);
+  out[0] = axis == 0 ? segment_sum(values, indices, x.size(0)) : index_add(zeros_like(x), axis, indices, values);
 }
 
 Signature infer_index_add(Inputs inputs, Attributes words, int) {
@@ -62,6 +62,30 @@ Signature infer_index_add(Inputs inputs, Attributes words, int) {
 void index_add_gradient(const GradientCase& at, std::span<Tensor> out) {
   if (at.needs[0]) out[0] = at.cotangents[0];
   if (at.needs[2]) out[2] = take(at.cotangents[0], at.inputs[1], at.attributes[0]);
+}
+
+Signature infer_segment_sum(Inputs inputs, Attributes words, int) {
+  const Shape& values = inputs[0]->shape;
+  const Shape& segments = inputs[1]->shape;
+  rules::require_types("segment_sum", Types::numbers, *inputs[0], 1);
+  rules::require_types("segment_sum", Types::indices, *inputs[1], 2);
+  if (segments.rank() != 1 || values.rank() == 0 || values[0] != segments[0])
+    throw Error("segment_sum: values has shape " + to_string(values) + ", segments " + to_string(segments) +
+                "; segments must have one axis, a number for each row of values");
+  Shape shape = values;
+  shape.set(0, words[0]);
+  return {inputs[0]->dtype, shape};
+}
+
+void segment_sum_gradient(const GradientCase& at, std::span<Tensor> out) {
+  if (at.needs[0]) out[0] = take(at.cotangents[0], at.inputs[1]);
+}
+
+Signature infer_first_occurrence(Inputs inputs, Attributes, int) {
+  rules::require_types("first_occurrence", Types::indices, *inputs[0], 1);
+  if (inputs[0]->shape.rank() != 1)
+    throw Error("first_occurrence: indices have shape " + to_string(inputs[0]->shape) + ", not one axis");
+  return {inputs[0]->dtype, inputs[0]->shape};
 }
 
 void require_gatherable(const char* what, const Shape& x, const Shape& indices, int axis) {
@@ -148,6 +172,16 @@ const Op& index_add_op = define_op({.name = "index_add",
                                     .arity = 3,
                                     .infer = infer_index_add,
                                     .gradient = index_add_gradient});
+const Op& segment_sum_op = define_op({.name = "segment_sum",
+                                      .kind = OpClass::general,
+                                      .arity = 2,
+                                      .infer = infer_segment_sum,
+                                      .gradient = segment_sum_gradient});
+const Op& first_occurrence_op = define_op({.name = "first_occurrence",
+                                           .kind = OpClass::general,
+                                           .arity = 1,
+                                           .infer = infer_first_occurrence,
+                                           .stops_gradient = true});
 const Op& gather_op = define_op(
     {.name = "gather", .kind = OpClass::general, .arity = 2, .infer = infer_gather, .gradient = gather_gradient});
 const Op& scatter_add_op = define_op({.name = "scatter_add",
@@ -183,6 +217,15 @@ Tensor embedding(const Tensor& table, const Tensor& indices) {
 
 Tensor index_add(const Tensor& x, std::int64_t axis, const Tensor& indices, const Tensor& values) {
   return apply(index_add_op, {x, indices, values}, {normal_axis(index_add_op, x, axis)});
+}
+
+Tensor segment_sum(const Tensor& values, const Tensor& segments, std::int64_t count) {
+  if (count < 0) throw Error("segment_sum: " + std::to_string(count) + " segments");
+  return apply(segment_sum_op, {values, segments}, {count});
+}
+
+Tensor first_occurrence(const Tensor& indices, std::int64_t count) {
+  return apply(first_occurrence_op, {indices}, {count});
 }
 
 Tensor gather(const Tensor& x, std::int64_t axis, const Tensor& indices) {

@@ -17,6 +17,12 @@ namespace narae {
 /// x with slice i of `values` added to slice indices[i] along an axis; `indices` has one axis.
 [[nodiscard]] NARAE_API Tensor index_add(const Tensor& x, std::int64_t axis, const Tensor& indices,
                                          const Tensor& values);
+/// (count, ...): row j is the sum of the rows i of `values` (n, ...) with segments[i] = j, added in their order;
+/// segments (n). What index_add does to zeros: the gradient of an embedding.
+[[nodiscard]] NARAE_API Tensor segment_sum(const Tensor& values, const Tensor& segments, std::int64_t count);
+/// The place where each number of `indices` (n) stands for the first time, -1 for those outside [0, count); of their
+/// type. Not differentiable.
+[[nodiscard]] NARAE_API Tensor first_occurrence(const Tensor& indices, std::int64_t count);
 /// result[i][j] = x[indices[i][j]][j] for axis 0: `indices` has the rank of x, and at most its extents but along
 /// `axis`.
 [[nodiscard]] NARAE_API Tensor gather(const Tensor& x, std::int64_t axis, const Tensor& indices);

@@ -1,7 +1,8 @@
 // The squared norm of a gradient of weights, without the gradient: with k rows in a and b,
 // |a^T b|^2 = sum over (i, j) of (a a^T)_ij (b b^T)_ij, two matrices of k x k (Gram matrices; Goodfellow, "Efficient
 // per-example gradient computations", 2015, uses the same). Where k, the batch, is small, the norm is known before the
-// gradient is computed, and the gradient need not outlive the update that it enters (follow.cpp).
+// gradient is computed, and the gradient need not outlive the update that it enters (follow.cpp). Likewise the gradient
+// of an embedding, whose rows are zeros but for those that were looked up: its norm is that of these alone.
 #include <utility>
 #include <vector>
 
@@ -26,6 +27,11 @@ class Gram : Rewriter {
  private:
   int place(Value value) {
     const bool whole = value.op->name == "sum_of_squares" && value.signature.shape.rank() == 0;
+    if (whole && is_of_few_segments(value.inputs[0])) {
+      value.inputs = {rows_alone(to_.at(value.inputs[0]))};
+      value.kernel = {};  // the one it had was for the whole
+      return append(std::move(value));
+    }
     if (!whole || !is_of_few_rows(value.inputs[0])) return append(std::move(value));
     const Value product = to_.at(value.inputs[0]);
     const std::int64_t k = to_.at(product.inputs[0]).signature.shape[0];
@@ -38,6 +44,23 @@ class Gram : Rewriter {
     const int sum = write(wide, "sum", {both}, {axes.begin(), axes.end()}, {});
     const int norm = write(wide, "relu", {sum}, {}, {});  // rounding must not make it negative
     return write(product, "cast", {norm}, type(DType::f32), {});
+  }
+
+  // The sum of fewer rows than the result has, which a later loop alone reads besides.
+  [[nodiscard]] bool is_of_few_segments(int v) const {
+    const Value& sum = to_.at(v);
+    return sum.op->name == "segment_sum" && sum.signature.dtype == DType::f32 &&
+           uses_[static_cast<std::size_t>(v)] == 2 && sum.signature.shape.count() >= least_numbers &&
+           to_.at(sum.inputs[0]).signature.shape[0] < sum.signature.shape[0];
+  }
+  // The same sums, each at the place of its first row; zeros elsewhere.
+  int rows_alone(const Value& instead) {
+    const Value sum = instead;  // values move when others are added
+    const Signature segments = to_.at(sum.inputs[1]).signature;
+    const int first = write(sum, "first_occurrence", {sum.inputs[1]}, {sum.signature.shape[0]}, segments.shape);
+    to_.at(first).signature.dtype = segments.dtype;
+    return write(sum, "segment_sum", {sum.inputs[0], first}, {segments.shape[0]},
+                 to_.at(sum.inputs[0]).signature.shape);
   }
 
   // A product a^T b of few rows and many results that a later loop alone reads besides.

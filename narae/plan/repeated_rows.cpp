@@ -4,7 +4,6 @@
 #include <vector>
 
 #include "narae/graph/attributes.h"
-#include "narae/graph/leaves.h"
 #include "narae/plan/passes.h"
 #include "narae/plan/rewrite.h"
 
@@ -35,7 +34,7 @@ class RepeatedRows : Rewriter {
     const std::string_view name = value.op->name;
     if (name == "linear") return place_linear(std::move(value));
     if (name == "matmul" && value.signature.shape.rank() == 2) return place_product(std::move(value));
-    if (name == "index_add") return place_sum(std::move(value));
+    if (name == "segment_sum") return place_sum(std::move(value));
     return append(std::move(value));
   }
 
@@ -60,13 +59,9 @@ class RepeatedRows : Rewriter {
     return v;
   }
 
-  // Zeros of `rows` rows with the rows of v added at the indices.
+  // The rows of v, added up by their indices to `rows` rows.
   int summed(const Value& instead, int indices, int v, std::int64_t rows) {
-    const Shape sums{rows, shape(v)[1]};
-    const int zero = write(instead, "scalar", {}, {}, {});
-    to_.at(zero).op = &scalar_op;
-    const int zeros = write(instead, "broadcast_to", {zero}, words(sums), sums);
-    return write(instead, "index_add", {zeros, indices, v}, {0}, sums);
+    return write(instead, "segment_sum", {v, indices}, {rows}, {rows, shape(v)[1]});
   }
 
   // The product of the whole table, looked up.
@@ -97,21 +92,19 @@ class RepeatedRows : Rewriter {
     return append(std::move(value));
   }
 
-  // table + (a w at the indices): the gradient of the table, for which rows of a are added up before the product.
+  // Rows of a w added up: the gradient of a table, for which rows of a are added up before the product.
   int place_sum(Value value) {
-    int product = value.inputs[2];
+    int product = value.inputs[0];
     while (is(product, "reshape")) product = to_.at(product).inputs[0];
     const Shape& table = value.signature.shape;
-    const bool fits = value.attributes[0] == 0 && table.rank() == 2 && is(product, "matmul") &&
-                      shape(product).rank() == 2 && shape(product)[1] == table[1] &&
-                      table[0] * least_repetition <= shape(product)[0] &&
+    const bool fits = table.rank() == 2 && is(product, "matmul") && shape(product).rank() == 2 &&
+                      shape(product)[1] == table[1] && table[0] * least_repetition <= shape(product)[0] &&
                       attributes_as<MatmulAttributes>(to_.at(product).attributes).transpose_a == 0;
     if (!fits) return append(std::move(value));
     const std::vector<int> factors = to_.at(product).inputs;
     const std::vector<std::int64_t> words = to_.at(product).attributes;
     const int sums = summed(value, value.inputs[1], factors[0], table[0]);
-    const int added = write(value, "matmul", {sums, factors[1]}, words, table);
-    return write(value, "add", {value.inputs[0], added}, {}, table);
+    return write(value, "matmul", {sums, factors[1]}, words, table);
   }
 };
 

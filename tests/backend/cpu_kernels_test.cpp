@@ -304,6 +304,14 @@ TEST_P(CpuKernels, Indexing) {
     run("index_add", 0, {10, 3}, {integers(index, {8}, -2, 12), numbers(t, {8, 3}, 5)}, {10, 3}, 0);
     run("index_add", 1, {4, 10, 5}, {integers(index, {30}, 0, 10), numbers(t, {4, 30, 5}, 5)}, {4, 10, 5}, 0);
     run("index_add", 0, {50, 700}, {integers(index, {400}, 0, 50), numbers(t, {400, 700}, 5)}, {50, 700}, 0);
+    check({.op = "segment_sum",
+           .words = {50},
+           .inputs = {numbers(t, {400, 700}, 5), integers(index, {400}, -3, 52)},
+           .results = {{t, {50, 700}}}});
+    check({.op = "first_occurrence",
+           .words = {300},
+           .inputs = {integers(index, {500}, -3, 310)},
+           .results = {{index, {500}}}});
     check({.op = "one_hot",
            .words = {10},
            .inputs = {integers(index, {64}, -1, 11)},

@@ -15,11 +15,20 @@ std::vector<OperatorCase> index_cases() {
   std::vector<OperatorCase> cases;
   for (const DType dtype : {DType::i64, DType::i32}) {
     const std::string type(name_of(dtype));
-    cases.push_back({.ops = {"take", "index_add"},
+    cases.push_back({.ops = {"take", "segment_sum"},
                      .label = "rows " + type,
                      .inputs = {{.shape = {5, 3}}, indices({2, 4}, 5, dtype)},
                      .function = [](Inputs x) { return Results{embedding(x[0], x[1])}; }});
-    cases.push_back({.ops = {"take"},
+    cases.push_back({.ops = {"segment_sum", "take"},
+                     .label = type,
+                     .inputs = {{.shape = {6, 2, 3}}, indices({6}, 4, dtype)},
+                     .function = [](Inputs x) { return Results{segment_sum(x[0], x[1], 4)}; }});
+    cases.push_back({.ops = {"first_occurrence"},
+                     .label = type,
+                     .inputs = {{.shape = {7}, .dtype = dtype, .values = {3, 0, 3, -1, 5, 0, 4}}},
+                     .function = [](Inputs x) { return Results{first_occurrence(x[0], 5)}; },
+                     .differentiable = false});
+    cases.push_back({.ops = {"take", "index_add"},
                      .label = "middle axis " + type,
                      .inputs = {{.shape = {2, 4, 3}}, indices({5}, 4, dtype)},
                      .function = [](Inputs x) {
@@ -60,6 +69,12 @@ std::vector<OperatorCase> index_cases() {
                    .label = "scalar index",
                    .inputs = {{.shape = {5, 3}}, {.dtype = DType::i64, .values = {2}}},
                    .function = [](Inputs x) { return Results{take(x[0], x[1])}; }});
+  cases.push_back({.ops = {"segment_sum", "first_occurrence"},
+                   .label = "nothing",
+                   .inputs = {{.shape = {0, 3}}, indices({0}, 1)},
+                   .function = [](Inputs x) {
+                     return Results{segment_sum(x[0], x[1], 2), first_occurrence(x[1], 2)};
+                   }});
   cases.push_back({.ops = {"take", "index_add", "gather", "scatter_add", "one_hot"},
                    .label = "nothing",
                    .inputs = {{.shape = {5, 3}}, indices({0}, 1), indices({0, 3}, 1), {.shape = {0, 3}}},

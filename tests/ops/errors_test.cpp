@@ -147,6 +147,15 @@ const std::vector<Mistake>& mistakes() {
       {"index_add_shapes",
        [] { return index_add(a, 0, zeros({2}, DType::i64), b); },
        {"index_add", "(2, 3)", "(2,)", "(2, 4)"}},
+      {"segment_sum_shapes",
+       [] { return segment_sum(b, zeros({3}, DType::i64), 4); },
+       {"segment_sum", "(2, 4)", "(3,)"}},
+      {"segment_sum_count", [] { return segment_sum(b, zeros({2}, DType::i64), -1); }, {"segment_sum", "-1"}},
+      {"first_occurrence",
+       [] {
+         return first_occurrence(zeros({2, 2}, DType::i64), 4);
+       },
+       {"first_occurrence", "(2, 2)"}},
       {"index_add_types", [] { return index_add(a, 0, zeros({2}, DType::i64), wide); }, {"index_add", "f32", "f64"}},
       {"gather",
        [] {

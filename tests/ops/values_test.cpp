@@ -114,6 +114,7 @@ TEST(Values, IndicesOutOfRangeReadNaNAndAddNothing) {
   expect_values(gather(x, 0, at), {3, nan, nan});
   expect_values(index_add(x, 0, at, Tensor::of({10, 20, 30})), {1, 2, 13});
   expect_values(scatter_add(x, 0, at, Tensor::of({10, 20, 30})), {1, 2, 13});
+  expect_values(segment_sum(Tensor::of({10, 20, 30}), at, 3), {0, 0, 10});
   expect_values(one_hot(at, 3), {0, 0, 1, 0, 0, 0, 0, 0, 0});
   expect_values(take(of<std::int32_t>({1, 2}), at), {0, 0, 0});
 }

@@ -189,6 +189,61 @@ TEST(Follow, AGradientOfASmallBatchGoesIntoItsUpdate) {
   }
 }
 
+// 300 rows of 256 numbers, of which a step looks up a few, some twice.
+struct Table {
+  explicit Table(const optim::SGDOptions& options) : w(variable(random({300, 256}, 1))), sgd({w}, options) {}
+  optim::StepResult step(std::vector<std::int64_t> rows) {
+    Array at = Array::empty(DType::i64, {static_cast<std::int64_t>(rows.size())});
+    std::ranges::copy(rows, at.mutable_values<std::int64_t>().begin());
+    const Tensor loss = mean(square(embedding(w, Tensor(at)) - 0.1));
+    return sgd.step(grad(loss, {w}));
+  }
+  Tensor w;
+  optim::SGD sgd;
+};
+
+TEST(Follow, AnEmbeddingsUpdateTouchesItsRowsAlone) {
+  for (const optim::SGDOptions& options :
+       {optim::SGDOptions{.lr = 10}, optim::SGDOptions{.lr = 10, .clip_norm = 0.01}}) {
+    Table joined(options);
+    Table plain(options);
+    for (int k = 0; k < 3; ++k) {
+      const std::vector<std::int64_t> rows = {7 + k, 299, 0, 7 + k, 299, 299, 12};
+      const double norm = joined.step(rows).gradient_norm();
+      EXPECT_EQ(steps_named("segment_sum+loop["), 1) << last_plan().text;
+      EXPECT_LT(last_plan().arena_bytes, 300 * 256 * 4) << "the gradient is not stored";
+      const WithOptions apart(plainly);
+      EXPECT_NEAR(plain.step(rows).gradient_norm(), norm, 1e-5 * norm);
+    }
+    if (options.clip_norm == 0) EXPECT_EQ(joined.w.to_vector<float>(), plain.w.to_vector<float>());
+    expect_near(joined.w.to_vector<float>(), plain.w.to_vector<float>(), 1e-6);
+  }
+}
+
+// With momentum or weight decay all rows change: the whole gradient is wanted.
+TEST(Follow, AnEmbeddingWhoseOtherRowsChangeIsUpdatedWhole) {
+  for (const optim::SGDOptions& options :
+       {optim::SGDOptions{.lr = 1, .momentum = 0.9}, optim::SGDOptions{.lr = 1, .weight_decay = 0.1}}) {
+    Table joined(options);
+    Table plain(options);
+    for (int k = 0; k < 3; ++k) {
+      static_cast<void>(joined.step({7, 299, 0, 7}));
+      EXPECT_EQ(steps_named("segment_sum+loop["), 0) << last_plan().text;
+      const WithOptions apart(plainly);
+      static_cast<void>(plain.step({7, 299, 0, 7}));
+    }
+    expect_near(joined.w.to_vector<float>(), plain.w.to_vector<float>(), 1e-6);
+  }
+}
+
+TEST(Follow, AnEmbeddingsRefusedStepChangesNothing) {
+  Table table({.lr = 1});
+  EXPECT_TRUE(table.step({1, 2, 3}).applied);
+  const std::vector<float> before = table.w.to_vector<float>();
+  EXPECT_FALSE(table.step({1, 300, 3}).applied) << "row 300 reads NaN";
+  EXPECT_EQ(table.w.to_vector<float>(), before);
+}
+
 // Inputs far from zero: what is left of large numbers is the norm, in whichever order they are added.
 TEST(Follow, NormsOfOffsetInputsAreRight) {
   Layer joined(6, {.lr = 1e-9}, 1000);

@@ -138,6 +138,7 @@ Kernel make_product_behind(const KernelRequest& r, const Loop& loop, int from) {
 Kernel make_behind(const KernelRequest& request, const Loop& loop, int from, bool exact) {
   if (Kernel kernel = make_conv_behind(request, loop, from, exact)) return kernel;
   if (Kernel kernel = make_product_with_bias(request, loop, from)) return kernel;
+  if (Kernel kernel = make_rows_behind(request, loop, from)) return kernel;
   return make_product_behind(request, loop, from);
 }
 

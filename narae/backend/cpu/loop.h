@@ -21,6 +21,10 @@ struct LoopPieces {
 [[nodiscard]] bool is_wide(const Loop& loop);
 [[nodiscard]] LoopPieces make_pieces(const Loop& loop);
 
+/// Sums of rows behind which a loop changes nothing where they are zero, as SGD's update of an embedding: the rows that
+/// have a sum go through it, the others stay.
+[[nodiscard]] Kernel make_rows_behind(const KernelRequest& request, const Loop& loop, int from);
+
 /// See Backend::Loops: convolutions with what oneDNN does in the same pass, and products of few terms with any loop.
 [[nodiscard]] Kernel make_behind(const KernelRequest& request, const Loop& loop, int from, bool exact);
 

@@ -89,6 +89,40 @@ Kernel make_index_add(const KernelRequest& request) {
   });
 }
 
+Kernel make_segment_sum(const KernelRequest& request) {
+  const std::int64_t n = request.inputs[1].shape.count();
+  const Shape& sums = request.results[0].shape;
+  const std::int64_t width = n == 0 ? 0 : request.inputs[0].shape.count() / n;
+  return for_numbers(request.inputs[0].dtype, [&](auto zero) {
+    return for_indices(request.inputs[1].dtype, [&](auto index) -> Kernel {
+      using T = decltype(zero);
+      using Index = decltype(index);
+      return {.run = [n, width, count = sums[0], numbers = sums.count()](const KernelArguments& at) {
+        std::fill_n(at.out<T>(0), numbers, T{});
+        for (std::int64_t k = 0; k < n; ++k) {
+          const std::int64_t row = at.in<Index>(1)[k];
+          if (row < 0 || row >= count) continue;
+          for (std::int64_t i = 0; i < width; ++i) add_to(at.out<T>(0)[row * width + i], at.in<T>(0)[k * width + i]);
+        }
+      }};
+    });
+  });
+}
+
+Kernel make_first_occurrence(const KernelRequest& request) {
+  const std::int64_t n = request.inputs[0].shape.count();
+  return for_indices(request.inputs[0].dtype, [&](auto index) -> Kernel {
+    using Index = decltype(index);
+    return {.run = [n, count = request.attributes[0]](const KernelArguments& at) {
+      const Index* const all = at.in<Index>(0);
+      for (std::int64_t k = 0; k < n; ++k) {
+        const bool inside = all[k] >= 0 && all[k] < count;
+        at.out<Index>(0)[k] = static_cast<Index>(inside ? std::find(all, all + k, all[k]) - all : -1);
+      }
+    }};
+  });
+}
+
 Kernel make_gather(const KernelRequest& request) {
   const std::int64_t axis = axis_of(request);
   const Shape& from = request.inputs[0].shape;
@@ -171,6 +205,8 @@ Kernel make_one_hot(const KernelRequest& request) {
 
 const DefineKernel take(reference_backend(), "take", make_take);
 const DefineKernel index_add(reference_backend(), "index_add", make_index_add);
+const DefineKernel segment_sum(reference_backend(), "segment_sum", make_segment_sum);
+const DefineKernel first_occurrence(reference_backend(), "first_occurrence", make_first_occurrence);
 const DefineKernel gather(reference_backend(), "gather", make_gather);
 const DefineKernel scatter_add(reference_backend(), "scatter_add", make_scatter_add);
 const DefineKernel write_rows(reference_backend(), "write_rows", make_write_rows);
