@@ -2,13 +2,12 @@
 // from a small batch, which the optimiser's update reads once and which is larger than all else. Blocks of it stay in
 // the first cache and are never stored.
 #include <algorithm>
-#include <array>
 #include <memory>
 #include <vector>
 
 #include "narae/backend/cpu/conv.h"
 #include "narae/backend/cpu/gemm.h"
-#include "narae/backend/cpu/loop.h"
+#include "narae/backend/cpu/loop_behind.h"
 #include "narae/backend/cpu/product.h"
 #include "narae/core/threads.h"
 #include "narae/graph/attributes.h"
@@ -26,25 +25,22 @@ class ProductBehind {
       : k_(a[0]),
         m_(a[1]),
         n_(b[1]),
-        from_(static_cast<std::size_t>(from)),
-        inputs_(loop.inputs.size()),
-        loop_(make_pieces(loop)),
+        loop_(loop, from),
         a_rows_(offsets(m_, 1)),
         a_columns_(offsets(k_, m_)),
         b_rows_(offsets(k_, n_)),
         threads_(range_count(blocks(), grain)) {}
 
   [[nodiscard]] std::size_t scratch_bytes() const {
-    return static_cast<std::size_t>(threads_) * (block_numbers * sizeof(float) + loop_.area_bytes);
+    return static_cast<std::size_t>(threads_) * (block_numbers * sizeof(float) + loop_.pieces().area_bytes);
   }
   [[nodiscard]] double flops() const {
-    return 2.0 * static_cast<double>(k_ * m_) * static_cast<double>(n_) + loop_.flops;
+    return 2.0 * static_cast<double>(k_ * m_) * static_cast<double>(n_) + loop_.pieces().flops;
   }
-  // The loop's other inputs follow a and b.
   [[nodiscard]] std::vector<int> in_place() const {
     std::vector<int> result;
-    for (const int i : loop_.in_place)
-      if (static_cast<std::size_t>(i) != from_) result.push_back(2 + i - (static_cast<std::size_t>(i) > from_ ? 1 : 0));
+    for (const int i : loop_.pieces().in_place)
+      if (!loop_.is_from(i)) result.push_back(loop_.input_of(i));
     return result;
   }
 
@@ -59,8 +55,6 @@ class ProductBehind {
         },
         threads_);
   }
-
-  static constexpr std::size_t most_inputs = 16;
 
  private:
   static constexpr std::int64_t grain = 8;  // blocks that are worth a thread: about 100,000 numbers
@@ -81,21 +75,15 @@ class ProductBehind {
                      .b_rows = b_rows_.data(),
                      .c = block,
                      .c_row = block_columns});
-    std::array<const std::byte*, most_inputs> inputs;
-    for (std::size_t s = 0, next = 2; s < inputs_; ++s) inputs[s] = s == from_ ? nullptr : at.inputs[next++];
     std::byte* const areas = at.scratch + static_cast<std::size_t>(threads_) * (block_numbers * sizeof(float));
     for (std::int64_t r = 0; r < rows; ++r) {
       const std::int64_t first = (i + r) * n_ + j;
-      // Where element 0 of the whole result would be, were it stored: the loop adds `first`.
-      const auto row = reinterpret_cast<std::uintptr_t>(block + r * block_columns);
-      inputs[from_] = reinterpret_cast<const std::byte*>(row - static_cast<std::uintptr_t>(first) * sizeof(float));
-      loop_.run({inputs.data(), at.results, areas}, first, first + columns, area);
+      loop_.run(at, block + r * block_columns, first, first + columns, areas, area);
     }
   }
 
   std::int64_t k_, m_, n_;
-  std::size_t from_, inputs_;
-  LoopPieces loop_;
+  LoopBehind loop_;
   std::vector<std::int64_t> a_rows_, a_columns_, b_rows_;
   std::int64_t threads_;
 };
@@ -124,7 +112,7 @@ Kernel make_product_behind(const KernelRequest& r, const Loop& loop, int from) {
   const Shape& b = r.inputs[1].shape;
   const Loop::Input& input = loop.inputs[static_cast<std::size_t>(from)];
   const bool fits = a[0] > 0 && a[0] <= Backend::Loops::few_terms && b[1] >= Backend::Loops::least_columns &&
-                    loop.inputs.size() <= ProductBehind::most_inputs && input.strides == contiguous_strides(loop.shape);
+                    loop.inputs.size() <= LoopBehind::most_inputs && input.strides == contiguous_strides(loop.shape);
   if (!fits || is_wide(loop)) return {};
   const auto product = std::make_shared<const ProductBehind>(a, b, loop, from);
   return {.run = [product](const KernelArguments& at) { product->run(at); },

@@ -5,8 +5,8 @@
 #include <limits>
 #include <type_traits>
 
+#include "narae/backend/cpu/rows.h"
 #include "narae/backend/cpu/strided_copy.h"
-#include "narae/backend/cpu/tile_functions.h"
 #include "narae/core/threads.h"
 #include "narae/graph/attributes.h"
 #include "narae/graph/kernel.h"
@@ -28,13 +28,6 @@ struct AxisView {
 
 std::int64_t axis_of(const KernelRequest& request) {
   return attributes_as<AxisAttributes>(request.attributes).axis;
-}
-
-template <class Make>
-Kernel for_indices(DType dtype, const Make& make) {
-  if (dtype == DType::i32) return make(std::int32_t{});
-  if (dtype == DType::i64) return make(std::int64_t{});
-  return {};
 }
 
 template <class Make>
@@ -71,13 +64,6 @@ Kernel make_take(const KernelRequest& request) {
       }};
     });
   });
-}
-
-template <class T>
-TileFunction add_function() {
-  for (const TileEntry& entry : tile_functions())
-    if (entry.op == "add") return sizeof(T) == 4 ? entry.f32 : entry.f64;
-  return nullptr;
 }
 
 // Rows are added in the order of the indices: threads share the columns of a row, not the rows.

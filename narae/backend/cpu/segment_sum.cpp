@@ -1,40 +1,26 @@
 // segment_sum: rows added up by their numbers, as in the gradient of an embedding; and its update, which touches the
 // rows that were looked up alone.
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <cstdint>
 #include <cstring>
 #include <memory>
 #include <vector>
 
-#include "narae/backend/cpu/loop.h"
+#include "narae/backend/cpu/loop_behind.h"
+#include "narae/backend/cpu/rows.h"
 #include "narae/backend/cpu/strided_copy.h"
-#include "narae/backend/cpu/tile_functions.h"
 #include "narae/core/threads.h"
 #include "narae/graph/kernel.h"
 
 namespace narae::cpu {
 namespace {
 
-template <class Make>
-Kernel for_indices(DType dtype, const Make& make) {
-  if (dtype == DType::i32) return make(std::int32_t{});
-  if (dtype == DType::i64) return make(std::int64_t{});
-  return {};
-}
-
-TileFunction add_function(DType dtype) {
-  for (const TileEntry& entry : tile_functions())
-    if (entry.op == "add") return dtype == DType::f32 ? entry.f32 : entry.f64;
-  return nullptr;
-}
-
 // Rows of T added up. Threads share the columns, so that each sum is made in the order of the rows.
 template <class T>
 struct RowSums {
   std::int64_t rows, count, width;
-  TileFunction add = add_function(sizeof(T) == 4 ? DType::f32 : DType::f64);
+  TileFunction add = add_function<T>();
 
   // y (count, width): row place_of(k) += row k of values (rows, width); no place: a negative number.
   template <class PlaceOf>
@@ -155,37 +141,28 @@ class RowsBehind {
   RowsBehind(const KernelRequest& r, const Loop& loop, int from, int kept)
       : sums_{r.inputs[1].shape[0], r.inputs[1].shape[0], r.results[0].shape.count() / r.results[0].shape[0]},
         count_(r.results[0].shape[0]),
-        from_(static_cast<std::size_t>(from)),
-        kept_(input_of(kept)),
-        inputs_(loop.inputs.size()),
-        loop_(make_pieces(loop)),
+        loop_(loop, from),
+        kept_(loop_.input_of(kept)),
         first_(sums_.rows, count_),
         threads_(range_count(sums_.rows, grain())) {}
-
-  static constexpr std::size_t most_inputs = 16;
 
   [[nodiscard]] Kernel kernel() const {
     Kernel result{.run = {},
                   .scratch_bytes = places_at() + static_cast<std::size_t>(sums_.rows) * sizeof(std::int64_t)};
-    result.flops = loop_.flops * static_cast<double>(sums_.rows) / static_cast<double>(count_);
-    result.in_place = {static_cast<int>(kept_)};
+    result.flops = loop_.pieces().flops * static_cast<double>(sums_.rows) / static_cast<double>(count_);
+    result.in_place = {kept_};
     result.run = [self = std::make_shared<const RowsBehind>(*this)](const KernelArguments& at) { self->run(at); };
     return result;
   }
 
  private:
-  // The number of the loop's input among the kernel's: values and segments come first.
-  [[nodiscard]] std::size_t input_of(int i) const {
-    const auto number = static_cast<std::size_t>(i);
-    return 2 + number - (number > from_ ? 1 : 0);
-  }
   [[nodiscard]] std::int64_t grain() const { return 1 + 16384 / sums_.width; }
   // Scratch: sums of rows, areas of the loop, the table of first places, and these.
   [[nodiscard]] std::size_t areas_at() const {
     return (static_cast<std::size_t>(sums_.rows * sums_.width) * sizeof(float) + 63) / 64 * 64;
   }
   [[nodiscard]] std::size_t table_at() const {
-    return areas_at() + (static_cast<std::size_t>(threads_) * loop_.area_bytes + 63) / 64 * 64;
+    return areas_at() + (static_cast<std::size_t>(threads_) * loop_.pieces().area_bytes + 63) / 64 * 64;
   }
   [[nodiscard]] std::size_t places_at() const { return table_at() + (first_.scratch_bytes() + 63) / 64 * 64; }
 
@@ -206,25 +183,17 @@ class RowsBehind {
         sums_.rows, grain(),
         [&](std::int64_t begin, std::int64_t end, std::int64_t area) {
           for (std::int64_t k = begin; k < end; ++k)
-            if (places[k] == k) update_row(at, sums + k * sums_.width, segments[k], area);
+            if (places[k] == k)
+              loop_.run(at, sums + k * sums_.width, segments[k] * sums_.width, (segments[k] + 1) * sums_.width,
+                        at.scratch + areas_at(), area);
         },
         threads_);
   }
 
-  void update_row(const KernelArguments& at, const float* sum, std::int64_t row, std::int64_t area) const {
-    const std::int64_t begin = row * sums_.width;
-    std::array<const std::byte*, most_inputs> inputs;
-    for (std::size_t s = 0, next = 2; s < inputs_; ++s) inputs[s] = s == from_ ? nullptr : at.inputs[next++];
-    // Where element 0 of all sums would be, were they stored: the loop adds `begin`.
-    const auto stored = reinterpret_cast<std::uintptr_t>(sum) - static_cast<std::uintptr_t>(begin) * sizeof(float);
-    inputs[from_] = reinterpret_cast<const std::byte*>(stored);
-    loop_.run({inputs.data(), at.results, at.scratch + areas_at()}, begin, begin + sums_.width, area);
-  }
-
   RowSums<float> sums_;
   std::int64_t count_;
-  std::size_t from_, kept_, inputs_;
-  LoopPieces loop_;
+  LoopBehind loop_;
+  int kept_;
   FirstPlaces first_;
   std::int64_t threads_;
 };
@@ -243,8 +212,7 @@ Kernel make_rows_behind(const KernelRequest& r, const Loop& loop, int from) {
     return input.dtype == DType::f32 && input.strides == contiguous_strides(loop.shape);
   };
   const bool fits = kept >= 0 && whole(kept) && whole(from) && rows > 0 && rows < r.results[0].shape[0] &&
-                    rows <= most_numbers && loop.inputs.size() <= RowsBehind<std::int64_t>::most_inputs &&
-                    !is_wide(loop);
+                    rows <= most_numbers && loop.inputs.size() <= LoopBehind::most_inputs && !is_wide(loop);
   if (!fits) return {};
   return for_indices(r.inputs[1].dtype,
                      [&](auto index) { return RowsBehind<decltype(index)>(r, loop, from, kept).kernel(); });

@@ -48,7 +48,7 @@ struct WinogradFilters {
 };
 
 /// The layout of weights (filters, channels, 3, 3) that are kept transformed.
-[[nodiscard]] Layout winograd_layout(const WinogradFilters& filters);
+[[nodiscard]] Layout winograd_layout(const WinogradFilters& wanted);
 /// Nothing for other layouts.
 [[nodiscard]] std::optional<WinogradFilters> winograd_filters(Layout layout);
 /// Transforms row-major weights to such a layout.
