@@ -30,13 +30,6 @@ std::int64_t axis_of(const KernelRequest& request) {
   return attributes_as<AxisAttributes>(request.attributes).axis;
 }
 
-template <class Make>
-Kernel for_floating(DType dtype, const Make& make) {
-  if (dtype == DType::f32) return make(float{});
-  if (dtype == DType::f64) return make(double{});
-  return {};
-}
-
 // An index that is out of range reads NaN.
 Kernel make_take(const KernelRequest& request) {
   const AxisView x(request.inputs[0].shape, axis_of(request));

@@ -16,6 +16,14 @@ Kernel for_indices(DType dtype, const Make& make) {
   return {};
 }
 
+/// make(zero of the type of the numbers), float or double; empty for other types.
+template <class Make>
+Kernel for_floating(DType dtype, const Make& make) {
+  if (dtype == DType::f32) return make(float{});
+  if (dtype == DType::f64) return make(double{});
+  return {};
+}
+
 /// a + b for tiles of T, float or double.
 template <class T>
 TileFunction add_function() {

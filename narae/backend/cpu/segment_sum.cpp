@@ -58,9 +58,7 @@ Kernel segment_sum_of(const KernelRequest& request) {
 
 Kernel make_segment_sum(const KernelRequest& request) {
   if (request.results[0].shape.count() == 0) return {};
-  if (request.inputs[0].dtype == DType::f32) return segment_sum_of<float>(request);
-  if (request.inputs[0].dtype == DType::f64) return segment_sum_of<double>(request);
-  return {};
+  return for_floating(request.inputs[0].dtype, [&](auto zero) { return segment_sum_of<decltype(zero)>(request); });
 }
 
 // Where numbers of [0, count) stand for the first time, by a table of at least twice as many entries.

@@ -1,6 +1,4 @@
 // Which convolutions are computed by Winograd's algorithm.
-#include <algorithm>
-
 #include "narae/backend/cpu/winograd.h"
 #include "narae/backend/cpu/winograd_filters.h"
 #include "narae/core/switches.h"

@@ -56,14 +56,20 @@ struct Transforms {
       y[5] = plus(plus(x[5], -(aa + bb), x[3]), aa * bb, x[1]);
     }
   };
+  // Of six numbers, the sums and differences of those for a and -a, b and -b.
+  struct Pairs {
+    V even_a, odd_a, even_b, odd_b;
+    HWY_INLINE explicit Pairs(const V* x)
+        : even_a(hn::Add(x[1], x[2])),
+          odd_a(hn::Sub(x[1], x[2])),
+          even_b(hn::Add(x[3], x[4])),
+          odd_b(hn::Sub(x[3], x[4])) {}
+  };
   // A^T: 6 to 4.
   struct Output {
     static constexpr int from = 6, to = 4;
     static HWY_INLINE void run(const V* x, V* y) {
-      const V even_a = hn::Add(x[1], x[2]);
-      const V odd_a = hn::Sub(x[1], x[2]);
-      const V even_b = hn::Add(x[3], x[4]);
-      const V odd_b = hn::Sub(x[3], x[4]);
+      const auto [even_a, odd_a, even_b, odd_b] = Pairs(x);
       y[0] = hn::Add(x[0], hn::Add(even_a, even_b));
       y[1] = plus(times(a, odd_a), b, odd_b);
       y[2] = plus(times(aa, even_a), bb, even_b);
@@ -104,10 +110,7 @@ struct Transforms {
   struct FilterGradient {
     static constexpr int from = 6, to = 3;
     static HWY_INLINE void run(const V* x, V* y) {
-      const V even_a = hn::Add(x[1], x[2]);
-      const V odd_a = hn::Sub(x[1], x[2]);
-      const V even_b = hn::Add(x[3], x[4]);
-      const V odd_b = hn::Sub(x[3], x[4]);
+      const auto [even_a, odd_a, even_b, odd_b] = Pairs(x);
       y[0] = plus(plus(times(n0, x[0]), na, even_a), nb, even_b);
       y[1] = plus(times(a * na, odd_a), b * nb, odd_b);
       y[2] = plus(plus(x[5], aa * na, even_a), bb * nb, even_b);
