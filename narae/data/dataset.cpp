@@ -4,8 +4,6 @@
 #include <array>
 #include <cmath>
 #include <cstring>
-#include <exception>
-#include <mutex>
 #include <numeric>
 
 #include "narae/core/error.h"
@@ -67,22 +65,6 @@ void check_range(const Dataset& dataset, std::int64_t begin, std::int64_t end) {
   if (begin >= 0 && begin <= end && end <= dataset.size()) return;
   throw Error("dataset " + dataset.name + ": samples " + std::to_string(begin) + " to " + std::to_string(end) + " of " +
               std::to_string(dataset.size()));
-}
-
-// A parallel loop whose body may throw; one of its exceptions then reaches the caller.
-template <class Body>
-void parallel_or_throw(std::int64_t count, std::int64_t grain, const Body& body) {
-  std::mutex mutex;
-  std::exception_ptr failure;
-  parallel_for(count, grain, [&](std::int64_t begin, std::int64_t end) {
-    try {
-      body(begin, end);
-    } catch (...) {
-      const std::lock_guard lock(mutex);
-      failure = std::current_exception();
-    }
-  });
-  if (failure) std::rethrow_exception(failure);
 }
 
 }  // namespace
@@ -150,7 +132,7 @@ Dataset loaded(const Dataset& dataset) {
   for (const Field& field : dataset.fields) {
     result.arrays.push_back(Array::empty(field.dtype, batched(dataset.size(), field.shape)));
   }
-  parallel_or_throw(dataset.size(), 64, [&](std::int64_t begin, std::int64_t end) {
+  parallel_for(dataset.size(), 64, [&](std::int64_t begin, std::int64_t end) {
     std::vector<Slot> slots(dataset.fields.size());
     for (std::int64_t i = begin; i < end; ++i) {
       for (std::size_t f = 0; f < slots.size(); ++f) {
@@ -316,7 +298,7 @@ void measure(Dataset& dataset, std::int64_t samples) {
   constexpr std::int64_t step = 256;  // fixed blocks, so that the sum has one order whatever the number of threads
   const std::int64_t blocks = (n + step - 1) / step;
   std::vector<Moments> parts(static_cast<std::size_t>(blocks) * channels);
-  parallel_or_throw(blocks, 1, [&](std::int64_t first_block, std::int64_t last_block) {
+  parallel_for(blocks, 1, [&](std::int64_t first_block, std::int64_t last_block) {
     for (std::int64_t b = first_block; b < last_block; ++b) {
       const Array block = read_field(dataset, "image", b * step, std::min(n, (b + 1) * step));
       const auto rows = static_cast<std::size_t>(block.shape[0]);

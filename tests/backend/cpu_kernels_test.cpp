@@ -77,6 +77,11 @@ TEST_P(CpuKernels, Conv2d) {
       {2, 3, {17, 17}, 32, {3, 3}, 2, 1},     //
       {1, 32, {7, 7}, 16, {1, 1}},            //
       {2, 2, {10, 9}, 2, {3, 3}, 3, 0},       // the last row is never read
+      {9, 5, {10, 10}, 6, {5, 5}, 1, 4},      // results behind each other without a gap
+      {2, 1, {5, 6}, 3, {1, 1}, 1, 2},        // results wider than a row and the zeros behind it
+      {2, 2, {3, 20}, 3, {3, 3}, 1, 7},       // rows of results that meet zeros alone
+      {2, 2, {6, 7}, 4, {3, 2}, 1, 8, 3},     //
+      {2, 2, {6, 7}, 4, {3, 2}, 2, 3},        //
   };
   for (const Geometry& g : geometries) {
     Conv2dAttributes a{{g.stride, g.stride}, {g.padding, g.padding}, {g.dilation, g.dilation}, g.groups, {0, 0}};

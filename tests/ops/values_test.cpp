@@ -78,6 +78,21 @@ TEST(Values, NaNIsNeverHidden) {
   expect_values(argmin(Tensor::of({1, nan, 3, nan})), {1});
 }
 
+TEST(Values, TanhIsOddAndAtMostOne) {
+  expect_values(tanh(Tensor::of({infinity, -infinity, 3e38F, -3e38F, 1e-30F, -1e-30F})),
+                {1, -1, 1, -1, 1e-30F, -1e-30F});
+  EXPECT_TRUE(std::signbit(tanh(Tensor::of({-0.0F})).to_vector<float>()[0]));
+  const Tensor x = arange(0, 40000) * 0.0005;
+  const std::vector<float> right = tanh(x).to_vector<float>();
+  const std::vector<float> left = tanh(-x).to_vector<float>();
+  for (std::size_t i = 0; i < right.size(); ++i) {
+    const double exact = std::tanh(static_cast<double>(static_cast<float>(i) * 0.0005F));
+    ASSERT_LE(std::abs(right[i] - exact), 3.6e-7 * exact) << i;
+    ASSERT_LE(right[i], 1) << i;
+    ASSERT_EQ(left[i], -right[i]) << i;
+  }
+}
+
 TEST(Values, ArgmaxTakesTheFirst) {
   expect_values(argmax(Tensor::of({1, 3, 3, 2})), {1});
   expect_values(argmin(Tensor::of({2, 1, 1, 3})), {1});

@@ -15,8 +15,6 @@ struct ConvGeometry {
 
   [[nodiscard]] std::int64_t group_channels() const { return channels / words.groups; }
   [[nodiscard]] std::int64_t group_filters() const { return filters / words.groups; }
-  /// Of the input with its padding.
-  [[nodiscard]] std::int64_t padded(int axis) const { return x[axis] + 2 * words.padding[axis]; }
   /// Weights of one filter.
   [[nodiscard]] std::int64_t taps() const { return group_channels() * w[0] * w[1]; }
   [[nodiscard]] std::int64_t pixels() const { return y[0] * y[1]; }

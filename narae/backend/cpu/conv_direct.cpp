@@ -5,6 +5,7 @@
 #include <cstring>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "narae/backend/cpu/conv.h"
@@ -42,7 +43,7 @@ class DirectConv {
     filter_pitch_ = rounded_up(w_.filters);
     choose_vectors();
     make_tables();
-    image_size_ = rounded_up(w_.channels * w_.padded(0) * w_.padded(1)) + 2 * rounded_up(windows_slack);
+    image_size_ = rounded_up(w_.padded_size()) + 2 * rounded_up(windows_slack);
     if (pass == ConvPass::input_gradient) image_size_ = w_.channels * w_.x[0] * rounded_up(w_.x[1]);
     matrix_size_ = matrix_size() + 2 * rounded_up(windows_slack);
     if (pass == ConvPass::weight_gradient)
@@ -81,26 +82,60 @@ class DirectConv {
   }
 
   // Pixels of all rows one after the other, as far apart as in the padded image; the ends of the rows are not used.
-  [[nodiscard]] std::int64_t strip() const { return (w_.y[0] - 1) * w_.padded(1) + w_.y[1]; }
+  [[nodiscard]] std::int64_t strip() const { return (w_.y[0] - 1) * w_.pitch() + w_.y[1]; }
+  [[nodiscard]] bool strip_is_dense() const { return w_.pitch() == w_.y[1]; }
 
   [[nodiscard]] std::int64_t matrix_size() const {
     if (pass_ == ConvPass::input_gradient) return w_.taps() * rounded_up(w_.pixels());
     if (!by_pixel_) return w_.pixels() * filter_pitch_;
-    return pass_ == ConvPass::forward ? w_.filters * rounded_up(strip()) : 0;
+    return pass_ == ConvPass::forward && !strip_is_dense() ? w_.filters * rounded_up(strip()) : 0;
   }
 
   void make_tables() {
     for (std::int64_t c = 0; c < w_.channels; ++c)
       for (std::int64_t r = 0; r < w_.kernel[0]; ++r)
         for (std::int64_t s = 0; s < w_.kernel[1]; ++s)
-          taps_.push_back((c * w_.padded(0) + r * w_.dilation[0]) * w_.padded(1) + s * w_.dilation[1]);
+          taps_.push_back((c * w_.padded_height() + r * w_.dilation[0]) * w_.pitch() + s * w_.dilation[1]);
     for (std::int64_t p = 0; p < w_.y[0]; ++p)
-      for (std::int64_t q = 0; q < w_.y[1]; ++q) pixels_.push_back(p * w_.stride[0] * w_.padded(1) + q * w_.stride[1]);
+      for (std::int64_t q = 0; q < w_.y[1]; ++q) pixels_.push_back(p * w_.stride[0] * w_.pitch() + q * w_.stride[1]);
     tap_numbers_ = offsets(w_.taps(), 1);
+    if (pass_ == ConvPass::forward && by_pixel_) make_spans();
     filter_rows_ = offsets(w_.filters, w_.taps());
     planes_ = offsets(w_.filters, w_.pixels());
     by_filter_taps_ = offsets(w_.taps(), filter_pitch_);
     by_filter_pixels_ = offsets(w_.pixels(), filter_pitch_);
+  }
+
+  // Taps are taken by rows of the kernel, so that those that meet more than zeros are neighbours.
+  void make_spans() {
+    std::vector<std::int64_t> taps;
+    tap_numbers_.clear();
+    for (std::int64_t r = 0; r < w_.kernel[0]; ++r) {
+      for (std::int64_t c = 0; c < w_.channels; ++c) {
+        for (std::int64_t s = 0; s < w_.kernel[1]; ++s) {
+          tap_numbers_.push_back((c * w_.kernel[0] + r) * w_.kernel[1] + s);
+          taps.push_back(taps_[static_cast<std::size_t>(tap_numbers_.back())]);
+        }
+      }
+    }
+    taps_ = std::move(taps);
+    const std::int64_t taps_of_row = w_.channels * w_.kernel[1];
+    for (std::int64_t begin = 0; begin < strip(); begin += span_size) {
+      const std::int64_t count = std::min(span_size, strip() - begin);
+      // Output row i meets input row i + r dilation - padding.
+      const std::int64_t last = (begin + count - 1) / w_.pitch();
+      const std::int64_t behind = w_.padding[0] + w_.x[0] - begin / w_.pitch();
+      const std::int64_t first_row =
+          (std::max<std::int64_t>(w_.padding[0] - last, 0) + w_.dilation[0] - 1) / w_.dilation[0];
+      const std::int64_t end_row = (std::max<std::int64_t>(behind, 0) + w_.dilation[0] - 1) / w_.dilation[0];
+      const std::int64_t first = std::min(first_row, w_.kernel[0]);
+      const std::int64_t rows = std::clamp<std::int64_t>(end_row - first, 0, w_.kernel[0] - first);
+      const Span span{begin, count, first * taps_of_row, rows * taps_of_row};
+      if (!spans_.empty() && spans_.back().first_tap == span.first_tap && spans_.back().taps == span.taps)
+        spans_.back().count += count;
+      else
+        spans_.push_back(span);
+    }
   }
 
   [[nodiscard]] std::int64_t first_image(std::int64_t slot) const { return slot * g_.batch / slots_; }
@@ -151,30 +186,34 @@ class DirectConv {
     std::memset(work.image, 0, static_cast<std::size_t>(image_size_) * sizeof(T));
     for (std::int64_t c = 0; c < w_.channels; ++c) {
       copy_rows(w_.x[0], w_.x[1], work.x + c * w_.x[0] * w_.x[1], w_.x[1],
-                work.image + (c * w_.padded(0) + w_.padding[0]) * w_.padded(1) + w_.padding[1], w_.padded(1));
+                work.image + (c * w_.padded_height() + w_.padding[0]) * w_.pitch() + w_.padding[1], w_.pitch());
     }
     return work.image;
   }
 
-  // y (filters, pixels) = w (filters, taps) windows (taps, pixels)
+  // y (filters, pixels) = w (filters, taps) windows (taps, pixels), span by span
   void forward_by_pixel(const KernelArguments& at) const {
-    const std::int64_t pitch = rounded_up(strip());
+    const std::int64_t pitch = strip_is_dense() ? w_.pixels() : rounded_up(strip());
     for_each_group(at, at.in<T>(0), at.out<T>(0), [&](const Work& work) {
-      gemm(Gemm<T>{.m = w_.filters,
-                   .n = strip(),
-                   .k = w_.taps(),
-                   .a = at.in<T>(1) + work.filter * w_.taps(),
-                   .a_rows = filter_rows_.data(),
-                   .a_columns = tap_numbers_.data(),
-                   .b = padded_image(work),
-                   .b_rows = taps_.data(),
-                   .c = work.matrix,
-                   .c_row = pitch,
-                   .row_bias = has_bias_ ? at.in<T>(2) + work.filter : nullptr});
-      for (std::int64_t f = 0; f < w_.filters; ++f) {
-        copy_rows(w_.y[0], w_.y[1], work.matrix + f * pitch, w_.padded(1), const_cast<T*>(work.y) + f * w_.pixels(),
-                  w_.y[1]);
+      T* y = const_cast<T*>(work.y);
+      T* strips = strip_is_dense() ? y : work.matrix;
+      const T* image = padded_image(work);
+      for (const Span& span : spans_) {
+        gemm(Gemm<T>{.m = w_.filters,
+                     .n = span.count,
+                     .k = span.taps,
+                     .a = at.in<T>(1) + work.filter * w_.taps(),
+                     .a_rows = filter_rows_.data(),
+                     .a_columns = tap_numbers_.data() + span.first_tap,
+                     .b = image + span.begin,
+                     .b_rows = taps_.data() + span.first_tap,
+                     .c = strips + span.begin,
+                     .c_row = pitch,
+                     .row_bias = has_bias_ ? at.in<T>(2) + work.filter : nullptr});
       }
+      if (strip_is_dense()) return;
+      for (std::int64_t f = 0; f < w_.filters; ++f)
+        copy_rows(w_.y[0], w_.y[1], strips + f * pitch, w_.pitch(), y + f * w_.pixels(), w_.y[1]);
     });
   }
 
@@ -267,6 +306,12 @@ class DirectConv {
     }
   }
 
+  // Part of a strip, and the taps that meet more than zeros around the image there.
+  struct Span {
+    std::int64_t begin, count, first_tap, taps;
+  };
+  static constexpr std::int64_t span_size = 48;
+
   ConvGeometry g_;
   ConvPass pass_;
   bool has_bias_;
@@ -280,6 +325,7 @@ class DirectConv {
   std::int64_t image_size_ = 0;
   std::int64_t matrix_size_ = 0;
   std::int64_t sums_size_ = 0;
+  std::vector<Span> spans_;
   // Offsets for gemm: what each tap adds and where each pixel's window starts in the padded image; the others are even.
   std::vector<std::int64_t> taps_, pixels_, tap_numbers_, filter_rows_, planes_, by_filter_taps_, by_filter_pixels_;
 };

@@ -130,18 +130,13 @@ void avg_pool_plane(const Pooling& p, const T* x, T* y) {
 template <class T>
 void avg_pool_gradient_plane(const Pooling& p, const T* dy, T* dx) {
   const PoolWindows& w = *p.windows;
-  std::fill_n(dx, w.in_size(), T{0});
-  if (p.side_by_side) {
-    for (std::int64_t i = 0; i < w.out_height(); ++i, dy += w.out_width()) {
-      T* top = dx + 2 * i * w.in_width;
-      T* bottom = top + w.in_width;
-      for (std::int64_t q = 0; q < w.out_width(); ++q) {
-        const T share = dy[q] * T{0.25};
-        top[2 * q] = top[2 * q + 1] = bottom[2 * q] = bottom[2 * q + 1] = share;
-      }
+  if constexpr (std::is_same_v<T, float>) {
+    if (p.side_by_side) {
+      if (4 * w.out_size() < w.in_size()) std::fill_n(dx, w.in_size(), 0.0F);
+      return avg_pool_2x2_gradient(dy, w.in_width, w.out_height(), w.out_width(), dx);
     }
-    return;
   }
+  std::fill_n(dx, w.in_size(), T{0});
   w.for_each([&](std::int64_t at, const PoolRange& rows, const PoolRange& columns) {
     const T share = dy[at] * share_of<T>(rows, columns);
     for (std::int64_t r = rows.begin; r < rows.end; ++r)

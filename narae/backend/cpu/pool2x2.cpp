@@ -88,6 +88,33 @@ void avg_plane(const float* x, std::int64_t width, std::int64_t rows, std::int64
   }
 }
 
+// Stores the first 2 count numbers of v with each number twice.
+HWY_INLINE void store_twice(V v, float* p, [[maybe_unused]] std::size_t count) {
+#if HWY_TARGET == HWY_SCALAR
+  p[0] = p[1] = hn::GetLane(v);
+#else
+  const Tag d;
+  const std::size_t lanes = hn::Lanes(d);
+  const hn::RebindToSigned<Tag> di;
+  const auto half = hn::ShiftRight<1>(hn::Iota(di, 0));
+  const auto shift = hn::Set(di, static_cast<std::int32_t>(lanes / 2));
+  store(d, hn::TableLookupLanes(v, hn::IndicesFromVec(d, half)), p, std::min(lanes, 2 * count));
+  if (2 * count <= lanes) return;
+  store(d, hn::TableLookupLanes(v, hn::IndicesFromVec(d, hn::Add(half, shift))), p + lanes, 2 * count - lanes);
+#endif
+}
+
+void avg_gradient_plane(const float* dy, std::int64_t width, std::int64_t rows, std::int64_t n, float* dx) {
+  const Tag d;
+  for (std::int64_t p = 0; p < rows; ++p, dy += n, dx += 2 * width) {
+    for_each_vector(d, dy, static_cast<std::size_t>(n), [&](V v, std::size_t q, std::size_t count) NARAE_INLINE {
+      const V share = hn::Mul(v, hn::Set(d, 0.25F));
+      store_twice(share, dx + 2 * q, count);
+      store_twice(share, dx + width + 2 * q, count);
+    });
+  }
+}
+
 }  // namespace narae::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -96,6 +123,7 @@ namespace narae::cpu {
 
 HWY_EXPORT(max_plane);
 HWY_EXPORT(avg_plane);
+HWY_EXPORT(avg_gradient_plane);
 
 void max_pool_2x2(const float* x, std::int64_t width, std::int64_t rows, std::int64_t n, float* y,
                   std::int32_t* indices) {
@@ -103,6 +131,9 @@ void max_pool_2x2(const float* x, std::int64_t width, std::int64_t rows, std::in
 }
 void avg_pool_2x2(const float* x, std::int64_t width, std::int64_t rows, std::int64_t n, float* y) {
   HWY_DYNAMIC_DISPATCH(avg_plane)(x, width, rows, n, y);
+}
+void avg_pool_2x2_gradient(const float* dy, std::int64_t width, std::int64_t rows, std::int64_t n, float* dx) {
+  HWY_DYNAMIC_DISPATCH(avg_gradient_plane)(dy, width, rows, n, dx);
 }
 
 }  // namespace narae::cpu

@@ -11,5 +11,7 @@ void max_pool_2x2(const float* x, std::int64_t width, std::int64_t rows, std::in
                   std::int32_t* indices);
 /// Each y is the mean of its four.
 void avg_pool_2x2(const float* x, std::int64_t width, std::int64_t rows, std::int64_t n, float* y);
+/// A quarter of each dy for each of its four dx; what no window covers is left as it is.
+void avg_pool_2x2_gradient(const float* dy, std::int64_t width, std::int64_t rows, std::int64_t n, float* dx);
 
 }  // namespace narae::cpu

@@ -12,34 +12,7 @@ HWY_BEFORE_NAMESPACE();
 namespace narae::cpu::HWY_NAMESPACE {
 
 // A gate costs as much as its share of the product when there are few units, so float has functions of its own: one
-// exponential less one, precise near 0, and a reciprocal instead of a division. Errors are a few units in the last
-// place.
-
-// e^z - 1 for |z| <= 87: z = q ln 2 + r, e^z - 1 = 2^q (e^r - 1) + (2^q - 1) with |r| <= ln 2 / 2 and the series of
-// e^r.
-template <class D>
-HWY_INLINE hn::Vec<D> expm1_f32(D d, hn::Vec<D> z) {
-  const auto q = hn::Round(hn::Mul(z, hn::Set(d, 1.44269504F)));
-  // ln 2 in two parts, of which the first times q is exact.
-  const auto r = hn::NegMulAdd(q, hn::Set(d, 1.42860677e-6F), hn::NegMulAdd(q, hn::Set(d, 0.693145752F), z));
-  // 1/2 + r/6 + r^2/24 + r^3/120 + r^4/720 + r^5/5040, in pairs: a chain of six would be waited for.
-  const auto pair = [&](float a, float b) NARAE_INLINE { return hn::MulAdd(r, hn::Set(d, b), hn::Set(d, a)); };
-  const auto square = hn::Mul(r, r);
-  const auto tail = hn::MulAdd(square, pair(1.0F / 720, 1.0F / 5040), pair(1.0F / 24, 1.0F / 120));
-  const auto series = hn::MulAdd(square, tail, pair(0.5F, 1.0F / 6));
-  const auto of_r = hn::MulAdd(square, series, r);
-  const hn::RebindToSigned<D> integers;
-  const auto exponent = hn::Add(hn::ConvertTo(integers, q), hn::Set(integers, 127));
-  const auto power = hn::BitCast(d, hn::ShiftLeft<23>(exponent));
-  return hn::MulAdd(power, of_r, hn::Sub(power, hn::Set(d, 1)));
-}
-
-// 1 / x, an approximation made good by a step of Newton's.
-template <class D>
-HWY_INLINE hn::Vec<D> reciprocal_f32(D d, hn::Vec<D> x) {
-  const auto y = hn::ApproximateReciprocal(x);
-  return hn::MulAdd(y, hn::NegMulAdd(x, y, hn::Set(d, 1)), y);
-}
+// exponential less one and a reciprocal instead of a division (vectors-inl.h).
 
 template <class D>
 HWY_INLINE hn::Vec<D> cut(D d, hn::Vec<D> z, float limit) {
@@ -55,17 +28,6 @@ HWY_INLINE hn::Vec<D> sigmoid_of(D d, hn::Vec<D> x) {
   } else {
     const auto one = hn::Set(d, 1);
     return hn::Div(one, hn::Add(one, exp_of(d, hn::Neg(x))));
-  }
-}
-
-// y / (y + 2) with y = e^2x - 1
-template <class D>
-HWY_INLINE hn::Vec<D> tanh_of(D d, hn::Vec<D> x) {
-  if constexpr (sizeof(hn::TFromD<D>) == 4) {
-    const auto y = expm1_f32(d, cut(d, hn::Add(x, x), 40));
-    return hn::IfThenElse(hn::IsNaN(x), x, hn::Mul(y, reciprocal_f32(d, hn::Add(y, hn::Set(d, 2)))));
-  } else {
-    return hn::IfThenElse(hn::IsNaN(x), x, hn::Tanh(d, x));
   }
 }
 

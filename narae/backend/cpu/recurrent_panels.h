@@ -126,10 +126,10 @@ struct RecurrentPhase {
     const auto grain = static_cast<std::int64_t>(1 + 5e5 / panels.flops_of_panel());
     parallel_for(
         panels.count(), grain,
-        [&](std::int64_t begin, std::int64_t end, std::int64_t range) {
-          run(k, begin, end, 0, schedule.batch, tiles + range * tile);
+        [&](std::int64_t begin, std::int64_t end, std::int64_t thread) {
+          run(k, begin, end, 0, schedule.batch, tiles + thread * tile);
         },
-        schedule.threads);
+        schedule.threads, Sharing::in_one_piece);
   }
 };
 template <class T, class Left, class Prepare, class Finish>
@@ -162,11 +162,11 @@ void run_recurrent(const RecurrentSchedule& schedule, std::int64_t steps, T* til
   }
   parallel_for(
       schedule.batch, schedule.sequence_grain,
-      [&](std::int64_t begin, std::int64_t end, std::int64_t range) {
+      [&](std::int64_t begin, std::int64_t end, std::int64_t thread) {
         for (std::int64_t k = 0; k < steps; ++k)
-          (phases.run(k, 0, phases.panels.count(), begin, end, tiles + range * tile), ...);
+          (phases.run(k, 0, phases.panels.count(), begin, end, tiles + thread * tile), ...);
       },
-      schedule.threads);
+      schedule.threads, Sharing::in_one_piece);
 }
 
 /// Parts of a kernel's scratch memory, each at a multiple of 64 bytes.

@@ -51,24 +51,6 @@ V expm1_of(D d, V x) {
   return exponential_edges(d, x, hn::Expm1(d, x));
 }
 template <class D, class V>
-V tanh_of(D d, V x) {
-  if constexpr (sizeof(hn::TFromD<D>) == 8) {
-    return hn::IfThenElse(hn::IsNaN(x), x, hn::Tanh(d, x));
-  } else {
-    // (1 - e) / (1 + e) with e = exp(-2 |x|); near zero, where that cancels, a polynomial (Moshier, Cephes, tanhf).
-    const auto size = hn::Abs(x);
-    const auto e = exp_below(d, hn::Mul(hn::Set(d, -2), size));
-    const auto far = hn::CopySign(hn::Div(hn::Sub(hn::Set(d, 1), e), hn::Add(hn::Set(d, 1), e)), x);
-    const auto z = hn::Mul(x, x);
-    auto p = hn::MulAdd(hn::Set(d, -5.70498872745e-3F), z, hn::Set(d, 2.06390887954e-2F));
-    p = hn::MulAdd(p, z, hn::Set(d, -5.37397155531e-2F));
-    p = hn::MulAdd(p, z, hn::Set(d, 1.33314422036e-1F));
-    p = hn::MulAdd(p, z, hn::Set(d, -3.33332819422e-1F));
-    const auto near = hn::MulAdd(hn::Mul(p, z), x, x);
-    return hn::IfThenElse(hn::Lt(size, hn::Set(d, 0.625F)), near, far);
-  }
-}
-template <class D, class V>
 V log1p_of(D d, V x) {
   return logarithm_edges(d, hn::Add(x, hn::Set(d, 1)), hn::Log1p(d, x));
 }
@@ -342,7 +324,7 @@ std::span<const TileEntry> table() {
       one<Square>("square", 1),
       {"sin", scalar_tile<float, std::sin>, scalar_tile<double, std::sin>, 60},
       {"cos", scalar_tile<float, std::cos>, scalar_tile<double, std::cos>, 60},
-      one<Tanh>("tanh", 16),
+      one<Tanh>("tanh", 12),
       one<Sigmoid>("sigmoid", 12),
       {"erf", unary_tile<float, Erf>, scalar_tile<double, std::erf>, 12},
       one<Floor>("floor", 1),

@@ -109,7 +109,7 @@ HWY_NOINLINE void products(const Windows& w, const T* image, const T* dy, T* sum
       unrolled(Count<taps>(), [&](auto s) NARAE_INLINE { sum[f][s] = hn::MulAdd(v, column[s], sum[f][s]); });
     });
   };
-  for (std::int64_t p = 0; p < w.y[0]; ++p, image += w.stride[0] * w.padded(1), dy += w.y[1]) {
+  for (std::int64_t p = 0; p < w.y[0]; ++p, image += w.stride[0] * w.pitch(), dy += w.y[1]) {
     for (std::int64_t q = 0; q < whole; q += lanes) add_vector(image + q, dy + q, std::false_type());
     if (rest != 0) add_vector(image + whole, dy + whole, std::true_type());
   }
@@ -137,7 +137,7 @@ void weight_products(const Windows& w, const T* image, const T* dy, T* sums) {
   };
   for (std::int64_t c = 0; c < w.channels; ++c) {
     for (std::int64_t r = 0; r < w.kernel[0]; ++r) {
-      const T* x = image + (c * w.padded(0) + r * w.dilation[0]) * w.padded(1);
+      const T* x = image + (c * w.padded_height() + r * w.dilation[0]) * w.pitch();
       T* to = sums + (c * w.kernel[0] + r) * w.kernel[1] * 16;
       std::int64_t f = 0;
       for (; f + filter_block <= w.filters; f += filter_block) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 namespace narae::cpu {
@@ -22,8 +23,12 @@ struct Windows {
 
   [[nodiscard]] std::int64_t taps() const { return channels * kernel[0] * kernel[1]; }
   [[nodiscard]] std::int64_t pixels() const { return y[0] * y[1]; }
-  /// Extent of the input with its padding.
-  [[nodiscard]] std::int64_t padded(int axis) const { return x[axis] + 2 * padding[axis]; }
+  /// Rows of the input with its padding.
+  [[nodiscard]] std::int64_t padded_height() const { return x[0] + 2 * padding[0]; }
+  /// From one row of the padded input to the next: the zeros behind a row are those in front of the next as well, and
+  /// an output's rows fit in one behind the other.
+  [[nodiscard]] std::int64_t pitch() const { return std::max(x[1] + padding[1], y[1]); }
+  [[nodiscard]] std::int64_t padded_size() const { return channels * padded_height() * pitch() + padding[1]; }
 };
 
 /// Numbers in front of and behind the memory given to the functions below that may be read, for whole vectors' sake.
