@@ -121,7 +121,7 @@ FlushDenormals::~FlushDenormals() {
   _mm_setcsr((_mm_getcsr() & ~0x8040U) | (before_ & 0x8040U));
 }
 
-std::int64_t range_count(std::int64_t count, std::int64_t grain) {
+std::int64_t loop_threads(std::int64_t count, std::int64_t grain) {
   grain = std::max<std::int64_t>(grain, 1);
   const std::int64_t grains = (count + grain - 1) / grain;
   return std::min<std::int64_t>(grains, thread_count());
@@ -132,7 +132,7 @@ namespace detail {
 void parallel_ranges(std::int64_t total, std::int64_t grain, std::int64_t most_threads, RangeBody body,
                      Sharing sharing) {
   grain = std::max<std::int64_t>(grain, 1);
-  const auto threads = static_cast<int>(std::min(range_count(total, grain), most_threads));
+  const auto threads = static_cast<int>(std::min(loop_threads(total, grain), most_threads));
   if (threads <= 1 || omp_in_parallel() != 0) {
     body.call(body.object, 0, total, 0);
     return;

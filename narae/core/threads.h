@@ -34,7 +34,7 @@ NARAE_API void parallel_ranges(std::int64_t count, std::int64_t grain, std::int6
 constexpr std::int64_t bytes_worth_a_thread = 96 * 1024;
 
 /// Threads that parallel_for takes at present.
-[[nodiscard]] NARAE_API std::int64_t range_count(std::int64_t count, std::int64_t grain);
+[[nodiscard]] NARAE_API std::int64_t loop_threads(std::int64_t count, std::int64_t grain);
 
 /// Calls body(begin, end) on disjoint ranges that cover [0, count), from at most as many threads as there are grains;
 /// on the calling thread alone when count <= grain or inside a parallel loop. The ranges are of about `grain` items or

@@ -47,7 +47,7 @@ CountedWords count_words(std::span<const std::string> texts, const PreTokenizer&
   constexpr std::int64_t grain = 500;
   const std::vector<std::string_view> lines = whole_lines(texts);
   const std::int64_t count = std::ssize(lines);
-  std::vector<WordCounts> parts(static_cast<std::size_t>(std::max<std::int64_t>(range_count(count, grain), 1)));
+  std::vector<WordCounts> parts(static_cast<std::size_t>(std::max<std::int64_t>(loop_threads(count, grain), 1)));
   parallel_for(
       count, grain,
       [&](std::int64_t begin, std::int64_t end, std::int64_t range) {

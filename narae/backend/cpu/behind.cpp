@@ -29,7 +29,7 @@ class ProductBehind {
         a_rows_(offsets(m_, 1)),
         a_columns_(offsets(k_, m_)),
         b_rows_(offsets(k_, n_)),
-        threads_(range_count(blocks(), grain)) {}
+        threads_(loop_threads(blocks(), grain)) {}
 
   [[nodiscard]] std::size_t scratch_bytes() const {
     return static_cast<std::size_t>(threads_) * (block_numbers * sizeof(float) + loop_.pieces().area_bytes);

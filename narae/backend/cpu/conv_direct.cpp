@@ -39,7 +39,7 @@ class DirectConv {
           .padding = {a.padding[0], a.padding[1]},
           .dilation = {a.dilation[0], a.dilation[1]}};
     slots_ = std::min(g.batch, most_slots);
-    areas_ = range_count(slots_, grain());
+    areas_ = loop_threads(slots_, grain());
     filter_pitch_ = rounded_up(w_.filters);
     choose_vectors();
     make_tables();

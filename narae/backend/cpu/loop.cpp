@@ -343,7 +343,7 @@ Kernel make_kernel(const Loop& loop) {
   const std::int64_t tiles = (c->count + static_cast<std::int64_t>(tile) - 1) / static_cast<std::int64_t>(tile);
   const std::int64_t grain = std::clamp<std::int64_t>(128 / std::max(cost, 1), 4, 128);
   kernel.flops = static_cast<double>(cost) * static_cast<double>(c->count);
-  const std::int64_t ranges = range_count(tiles, grain);
+  const std::int64_t ranges = loop_threads(tiles, grain);
   kernel.scratch_bytes = static_cast<std::size_t>(ranges) * c->area() * sizeof(T);
   kernel.run = [c, tiles, grain, ranges](const KernelArguments& a) {
     const auto body = [&](std::int64_t begin, std::int64_t end, std::int64_t range) {

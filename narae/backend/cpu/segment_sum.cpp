@@ -142,7 +142,7 @@ class RowsBehind {
         loop_(loop, from),
         kept_(loop_.input_of(kept)),
         first_(sums_.rows, count_),
-        threads_(range_count(sums_.rows, grain())) {}
+        threads_(loop_threads(sums_.rows, grain())) {}
 
   [[nodiscard]] Kernel kernel() const {
     Kernel result{.run = {},

@@ -109,8 +109,8 @@ HWY_INLINE hn::Vec<D> exp_below(D d, hn::Vec<D> x) {
   }
 }
 
-/// e^z - 1 for |z| <= 87, precise near 0 as well: z = q ln 2 + r, e^z - 1 = 2^q (e^r - 1) + (2^q - 1) with |r| <= ln 2
-/// / 2 and the series of e^r.
+/// e^z - 1 for |z| <= 87, precise near 0 as well: z = q ln 2 + r with |r| <= ln 2 / 2, the series of e^r, and
+/// e^z - 1 = 2^q (e^r - 1) + (2^q - 1).
 template <class D>
 HWY_INLINE hn::Vec<D> expm1_f32(D d, hn::Vec<D> z) {
   const auto q = hn::Round(hn::Mul(z, hn::Set(d, 1.44269504F)));

@@ -43,7 +43,7 @@ class Convolution {
         row_offsets_(offsets(tiles_at_a_time_, filters_.part)),
         unit_(offsets(filters_.part, 1)),
         filter_offsets_(offsets(filters_.part, filters_.group)),
-        threads_(range_count(tasks(), 1)) {}
+        threads_(loop_threads(tasks(), 1)) {}
 
   [[nodiscard]] std::size_t scratch_bytes() const {
     return static_cast<std::size_t>(shared_numbers() + threads_ * area_numbers()) * sizeof(float);

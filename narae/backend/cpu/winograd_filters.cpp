@@ -79,7 +79,7 @@ std::optional<WinogradFilters> winograd_filters(Layout layout) {
 }
 
 Kernel make_winograd_filters(const WinogradFilters& filters) {
-  const std::int64_t threads = range_count(filters.groups() * filters.parts(), 1);
+  const std::int64_t threads = loop_threads(filters.groups() * filters.parts(), 1);
   return {.run =
               [filters, threads](const KernelArguments& at) {
                 filters.transform_all(at.in<float>(0), reinterpret_cast<float*>(at.scratch), threads, at.out<float>(0));

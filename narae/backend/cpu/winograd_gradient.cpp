@@ -27,7 +27,7 @@ class WeightGradient {
         unit_(offsets(x.block, 1)),
         x_offsets_(offsets(tiles_.count(), x.block)),
         y_offsets_(offsets(tiles_.count(), group_)),
-        threads_(range_count(groups() * blocks(), 1)) {}
+        threads_(loop_threads(groups() * blocks(), 1)) {}
 
   [[nodiscard]] std::size_t scratch_bytes() const {
     return static_cast<std::size_t>(x_numbers() + y_numbers() + threads_ * area_numbers()) * sizeof(float);
