@@ -50,8 +50,8 @@ CountedWords count_words(std::span<const std::string> texts, const PreTokenizer&
   std::vector<WordCounts> parts(static_cast<std::size_t>(std::max<std::int64_t>(loop_threads(count, grain), 1)));
   parallel_for(
       count, grain,
-      [&](std::int64_t begin, std::int64_t end, std::int64_t range) {
-        WordCounts& words = parts[static_cast<std::size_t>(range)];
+      [&](std::int64_t begin, std::int64_t end, std::int64_t thread) {
+        WordCounts& words = parts[static_cast<std::size_t>(thread)];
         for (std::int64_t i = begin; i < end; ++i) {
           pre_tokenizer.for_each(lines[static_cast<std::size_t>(i)],
                                  [&](std::string_view word) { add(words, word, 1); });

@@ -138,8 +138,8 @@ bool Multiplication::run_matrix(const float* a, const float* right, const float*
           b.threads);
       parallel_for(
           b.groups(), 1,
-          [&](std::int64_t first, std::int64_t last, std::int64_t range) {
-            std::uint16_t* packed = own + static_cast<std::size_t>(range) * b.group_numbers();
+          [&](std::int64_t first, std::int64_t last, std::int64_t thread) {
+            std::uint16_t* packed = own + static_cast<std::size_t>(thread) * b.group_numbers();
             for (std::int64_t group = first; group < last; ++group)
               if (!run_group(left_side, group * b.rows, part, scratch, packed, bias, c)) finite = false;
           },

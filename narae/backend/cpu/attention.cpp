@@ -11,8 +11,8 @@ namespace narae::cpu {
 namespace {
 
 template <class T>
-T* memory_of(const KernelArguments& at, const AttentionPlan& plan, std::int64_t range) {
-  return reinterpret_cast<T*>(at.scratch) + range * plan.area.numbers;
+T* memory_of(const KernelArguments& at, const AttentionPlan& plan, std::int64_t thread) {
+  return reinterpret_cast<T*>(at.scratch) + thread * plan.area.numbers;
 }
 
 // y and log-sum-exp of a block of queries.
@@ -73,8 +73,8 @@ Kernel forward(const AttentionPlan& made) {
     const std::int64_t tasks = plan.s.batch * plan.s.heads * blocks;
     parallel_for(
         tasks, plan.grain(tasks),
-        [&](std::int64_t begin, std::int64_t end, std::int64_t range) {
-          QueryBlock<T> block(plan, at, memory_of<T>(at, plan, range));
+        [&](std::int64_t begin, std::int64_t end, std::int64_t thread) {
+          QueryBlock<T> block(plan, at, memory_of<T>(at, plan, thread));
           for (std::int64_t task = begin; task < end; ++task) {
             const std::int64_t head = task / blocks;
             block.load(head / plan.s.heads, head % plan.s.heads,
@@ -95,8 +95,8 @@ struct Wanted {
 template <class T>
 class Backward {
  public:
-  Backward(const AttentionPlan& plan, const KernelArguments& at, std::int64_t range)
-      : plan_(plan), at_(at), block_(plan, at, memory_of<T>(at, plan, range)) {}
+  Backward(const AttentionPlan& plan, const KernelArguments& at, std::int64_t thread)
+      : plan_(plan), at_(at), block_(plan, at, memory_of<T>(at, plan, thread)) {}
 
   // All cotangents of the heads that share one head of keys: each tile of scores is computed once.
   void everything(std::int64_t n, std::int64_t kv_head) {
@@ -264,8 +264,8 @@ template <class T, class F>
 void for_each_task(const AttentionPlan& plan, const KernelArguments& at, std::int64_t tasks, const F& body) {
   parallel_for(
       tasks, plan.grain(tasks),
-      [&](std::int64_t begin, std::int64_t end, std::int64_t range) {
-        Backward<T> worker(plan, at, range);
+      [&](std::int64_t begin, std::int64_t end, std::int64_t thread) {
+        Backward<T> worker(plan, at, thread);
         for (std::int64_t task = begin; task < end; ++task) body(worker, task);
       },
       plan.threads);

@@ -151,10 +151,10 @@ Kernel attention_of_few(const AttentionPlan& made) {
     T* const areas = reinterpret_cast<T*>(at.scratch) + results;
     parallel_for(
         tasks, 1 + bytes_worth_a_thread / (1 + parts.most_keys * key_bytes),
-        [&](std::int64_t begin, std::int64_t end, std::int64_t range) {
+        [&](std::int64_t begin, std::int64_t end, std::int64_t thread) {
           for (std::int64_t task = begin; task < end; ++task)
             Sequence<T>(plan, at, parts, task % plan.s.batch)
-                .run(task / plan.s.batch, areas + range * parts.area_numbers());
+                .run(task / plan.s.batch, areas + thread * parts.area_numbers());
         },
         plan.threads);
     const std::int64_t rows = plan.s.batch * parts.rows;

@@ -120,17 +120,16 @@ class DirectConv {
     }
     taps_ = std::move(taps);
     const std::int64_t taps_of_row = w_.channels * w_.kernel[1];
+    // Rows of the kernel that begin before `rows` rows of the padded image.
+    const auto kernel_rows = [&](std::int64_t rows) {
+      return std::min((std::max<std::int64_t>(rows, 0) + w_.dilation[0] - 1) / w_.dilation[0], w_.kernel[0]);
+    };
     for (std::int64_t begin = 0; begin < strip(); begin += span_size) {
       const std::int64_t count = std::min(span_size, strip() - begin);
       // Output row i meets input row i + r dilation - padding.
-      const std::int64_t last = (begin + count - 1) / w_.pitch();
-      const std::int64_t behind = w_.padding[0] + w_.x[0] - begin / w_.pitch();
-      const std::int64_t first_row =
-          (std::max<std::int64_t>(w_.padding[0] - last, 0) + w_.dilation[0] - 1) / w_.dilation[0];
-      const std::int64_t end_row = (std::max<std::int64_t>(behind, 0) + w_.dilation[0] - 1) / w_.dilation[0];
-      const std::int64_t first = std::min(first_row, w_.kernel[0]);
-      const std::int64_t rows = std::clamp<std::int64_t>(end_row - first, 0, w_.kernel[0] - first);
-      const Span span{begin, count, first * taps_of_row, rows * taps_of_row};
+      const std::int64_t first = kernel_rows(w_.padding[0] - (begin + count - 1) / w_.pitch());
+      const std::int64_t end = kernel_rows(w_.padding[0] + w_.x[0] - begin / w_.pitch());
+      const Span span{begin, count, first * taps_of_row, (end - first) * taps_of_row};
       if (!spans_.empty() && spans_.back().first_tap == span.first_tap && spans_.back().taps == span.taps)
         spans_.back().count += count;
       else

@@ -79,10 +79,10 @@ struct Compiled {
     return buffers > most_on_stack ? static_cast<std::size_t>(buffers) * tile : 0;
   }
 
-  void run(const KernelArguments& a, std::int64_t begin, std::int64_t end, std::int64_t range) const {
+  void run(const KernelArguments& a, std::int64_t begin, std::int64_t end, std::int64_t thread) const {
     alignas(64) T stack[most_on_stack * tile];
     T* memory = stack;
-    if (area() != 0) memory = reinterpret_cast<T*>(a.scratch) + static_cast<std::size_t>(range) * area();
+    if (area() != 0) memory = reinterpret_cast<T*>(a.scratch) + static_cast<std::size_t>(thread) * area();
     std::array<std::byte*, 512> place;  // 64 instructions at most: 192 inputs, 64 results, 256 buffers
     const std::size_t first_buffer = static_cast<std::size_t>(inputs) + static_cast<std::size_t>(results);
     for (std::size_t b = 0; b < static_cast<std::size_t>(buffers); ++b) {
@@ -343,14 +343,14 @@ Kernel make_kernel(const Loop& loop) {
   const std::int64_t tiles = (c->count + static_cast<std::int64_t>(tile) - 1) / static_cast<std::int64_t>(tile);
   const std::int64_t grain = std::clamp<std::int64_t>(128 / std::max(cost, 1), 4, 128);
   kernel.flops = static_cast<double>(cost) * static_cast<double>(c->count);
-  const std::int64_t ranges = loop_threads(tiles, grain);
-  kernel.scratch_bytes = static_cast<std::size_t>(ranges) * c->area() * sizeof(T);
-  kernel.run = [c, tiles, grain, ranges](const KernelArguments& a) {
-    const auto body = [&](std::int64_t begin, std::int64_t end, std::int64_t range) {
+  const std::int64_t threads = loop_threads(tiles, grain);
+  kernel.scratch_bytes = static_cast<std::size_t>(threads) * c->area() * sizeof(T);
+  kernel.run = [c, tiles, grain, threads](const KernelArguments& a) {
+    const auto body = [&](std::int64_t begin, std::int64_t end, std::int64_t thread) {
       constexpr auto step = static_cast<std::int64_t>(tile);
-      c->run(a, begin * step, std::min(end * step, c->count), range);
+      c->run(a, begin * step, std::min(end * step, c->count), thread);
     };
-    parallel_for(tiles, grain, body, ranges);
+    parallel_for(tiles, grain, body, threads);
   };
   return kernel;
 }

@@ -61,8 +61,8 @@ class Convolution {
     }
     parallel_for(
         tasks(), 1,
-        [&](std::int64_t begin, std::int64_t end, std::int64_t range) {
-          float* const area = areas + range * area_numbers();
+        [&](std::int64_t begin, std::int64_t end, std::int64_t thread) {
+          float* const area = areas + thread * area_numbers();
           for (std::int64_t task = begin; task < end; ++task) {
             if (by_filters_)
               run_filters(at, shared, task, area);

@@ -55,9 +55,9 @@ void WinogradFilters::transform(const float* w, std::int64_t group_number, std::
 void WinogradFilters::transform_all(const float* w, float* scratch, std::int64_t threads, float* u) const {
   parallel_for(
       groups() * parts(), 1,
-      [&](std::int64_t begin, std::int64_t end, std::int64_t range) {
+      [&](std::int64_t begin, std::int64_t end, std::int64_t thread) {
         for (std::int64_t k = begin; k < end; ++k)
-          transform(w, k / parts(), k % parts(), scratch + range * scratch_numbers(), u + k * part_numbers());
+          transform(w, k / parts(), k % parts(), scratch + thread * scratch_numbers(), u + k * part_numbers());
       },
       threads);
 }

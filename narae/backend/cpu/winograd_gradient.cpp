@@ -41,8 +41,8 @@ class WeightGradient {
     read_winograd_tiles(at.in<float>(1), y_, tiles_, 0, group_, transforms.cotangent, dy);
     parallel_for(
         groups() * blocks(), 1,
-        [&](std::int64_t begin, std::int64_t end, std::int64_t range) {
-          float* const area = dy + y_numbers() + range * area_numbers();
+        [&](std::int64_t begin, std::int64_t end, std::int64_t thread) {
+          float* const area = dy + y_numbers() + thread * area_numbers();
           for (std::int64_t k = begin; k < end; ++k) run_block(at, transforms, v, dy, k % blocks(), k / blocks(), area);
         },
         threads_);
